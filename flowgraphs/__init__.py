@@ -1,0 +1,1 @@
+"""GNU Radio blocks and flowgraphs (interpreter: the distribution's python3)."""

@@ -1,0 +1,1 @@
+"""Real and virtual radios (interpreter: the distribution's python3)."""

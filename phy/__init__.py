@@ -1,0 +1,1 @@
+"""Bytes, messages and IQ samples: the signal path imports numpy and scipy only."""

@@ -1,0 +1,1 @@
+"""Images, entities and bytes: the models side of the chain (interpreter: .venv)."""
