@@ -1,0 +1,236 @@
+"""Photographs in, results out: reading with clear errors, writing all or nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from privsc.errors import OutputError, PhotoError
+
+MIN_SIDE = 32  # [px]
+MAX_PIXELS = 64_000_000  # [px]; a 64-megapixel photograph is 192 MB once decoded
+MAX_BYTES = 128 * 1024 * 1024
+PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".gif"})
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """Contents of a file that is about to be decoded as a photograph."""
+    path = Path(path)
+    if not path.exists():
+        raise PhotoError(f"{path}: no such file; give the path of a photograph")
+    if path.is_dir():
+        raise PhotoError(f"{path}: is a folder; give the path of one photograph")
+    size = path.stat().st_size
+    if size == 0:
+        raise PhotoError(f"{path}: the file is empty; give a photograph")
+    if size > MAX_BYTES:
+        raise PhotoError(f"{path}: {size} bytes are more than the limit of {MAX_BYTES}; give a smaller file")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PhotoError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+
+
+def read_photo(path: str | Path, max_side: int | None = None) -> np.ndarray:
+    """Photograph at `path` as it should be seen: HWC uint8 RGB, upright."""
+    return decode_photo(read_bytes(path), str(path), max_side)
+
+
+def decode_photo(data: bytes, name: str = "photo", max_side: int | None = None) -> np.ndarray:
+    """Encoded photograph to HWC uint8 RGB.
+
+    The EXIF orientation is applied, 16-bit greys are scaled to 8 bits, transparent pixels are laid on white and of
+    an animation the first frame is taken.
+
+    Args:
+        data: the encoded file.
+        name: what to call it in an error.
+        max_side: longest side [px]; a larger photograph is scaled down (Lanczos), a smaller one is left alone.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
+            width, height = opened.size
+            if width * height > MAX_PIXELS:
+                raise PhotoError(
+                    f"{name}: {width}x{height} px are more than the limit of {MAX_PIXELS} pixels; scale it down"
+                )
+            if min(width, height) < MIN_SIDE:
+                raise PhotoError(
+                    f"{name}: {width}x{height} px are too small, each side must be at least {MIN_SIDE} px; "
+                    "give a larger photograph"
+                )
+            image = _to_rgb(ImageOps.exif_transpose(opened))
+    except PhotoError:
+        raise
+    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+        reason = "not an image" if isinstance(error, UnidentifiedImageError) else "too many pixels"
+        raise PhotoError(f"{name}: {reason} that can be read; give a JPEG, PNG, WebP or AVIF file") from error
+    except Exception as error:  # Pillow's decoders raise whatever a damaged file provokes
+        detail = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise PhotoError(f"{name}: the image is damaged ({detail}); give an intact file") from error
+    if max_side is not None and max(image.size) > max_side:
+        scale = max_side / max(image.size)
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        if min(size) < MIN_SIDE:
+            raise PhotoError(
+                f"{name}: scaled to {max_side} px it would be {size[0]}x{size[1]} px, each side must be at least "
+                f"{MIN_SIDE} px; crop it"
+            )
+        image = image.resize(size, Image.Resampling.LANCZOS)
+    return np.asarray(image, np.uint8).copy()  # [H, W, 3]
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Any 8- or 16-bit image to RGB without clipping its range or keeping its transparency."""
+    if image.mode.startswith("I;16") or image.mode == "I":
+        grey = np.asarray(image, np.float64)
+        if grey.max(initial=0) > 65535 or grey.min(initial=0) < 0:
+            raise ValueError(f"grey values from {grey.min():.0f} to {grey.max():.0f} are not 16-bit")
+        return Image.fromarray(np.uint8(np.rint(grey / 257))).convert("RGB")
+    if image.mode == "F":
+        raise ValueError("floating-point pixels have no agreed range")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def find_photos(paths: Sequence[str | Path]) -> list[Path]:
+    """Files named in `paths` plus the photographs in the folders named there (sorted, not recursive)."""
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in PHOTO_SUFFIXES and p.is_file())
+            if not inside:
+                kinds = ", ".join(sorted(PHOTO_SUFFIXES))
+                raise PhotoError(f"{path}: no photograph in this folder ({kinds}); add some or name files")
+            found += inside
+        elif path.exists():
+            found.append(path)
+        else:
+            raise PhotoError(f"{path}: no such file or folder; give photographs")
+    if not found:
+        raise PhotoError("no photograph was given; name at least one file or folder")
+    return found
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """HWC uint8 image, or HW bool mask (stored as 0 and 255), to PNG bytes."""
+    buffer = io.BytesIO()
+    pixels = np.uint8(image) * 255 if image.dtype == bool else image
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def decode_mask(data: bytes, name: str = "mask") -> np.ndarray:
+    """PNG bytes of `encode_png` back to an HW bool mask."""
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as opened:
+            return np.asarray(opened.convert("L")) >= 128
+    except Exception as error:  # see decode_photo
+        raise PhotoError(f"{name}: not a PNG mask; enrol the entity again") from error
+
+
+def strip_photo(data: bytes, name: str = "photo", max_side: int = 640, quality: int = 95) -> bytes:
+    """Photograph re-encoded as JPEG without metadata (K is shared, a phone's EXIF holds place and time)."""
+    buffer = io.BytesIO()
+    Image.fromarray(decode_photo(data, name, max_side)).save(buffer, "JPEG", quality=quality, subsampling=0)
+    return buffer.getvalue()
+
+
+def output_folder(path: str | Path) -> Path:
+    """Folder for results, made when missing."""
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise OutputError(f"{path}: is not a folder; give another one with --out") from error
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be made ({error.strerror}); give another folder with --out") from error
+    if not os.access(path, os.W_OK):
+        raise OutputError(f"{path}: is not writable; give another folder with --out")
+    return path
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """A temporary name beside `path`, renamed to it when the block ends well and removed when it does not."""
+    path = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_atomic(path: str | Path, data: bytes) -> None:
+    """Write `data` to `path`, all or nothing."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def to_json(value: Any) -> bytes:
+    """JSON as results are written: indented, UTF-8, and refusing NaN and infinity."""
+    return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+class ResultFolder:
+    """Results that belong together: collected in memory, written under temporary names, then renamed.
+
+    >>> with ResultFolder("results/one") as results:    # doctest: +SKIP
+    ...     results.add("mask.png", encode_png(mask))
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = output_folder(path)
+        self._files: dict[str, bytes] = {}
+
+    def add(self, name: str, data: bytes) -> None:
+        self._files[name] = data
+
+    def __enter__(self) -> ResultFolder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None):
+        if kind is not None:
+            return
+        staged: list[tuple[Path, Path]] = []
+        try:
+            for name, data in self._files.items():
+                target = self.path / name
+                temporary = self.path / f".{name}.{os.getpid()}.partial"
+                staged.append((temporary, target))
+                temporary.write_bytes(data)
+            for temporary, target in staged:
+                temporary.replace(target)
+        except OSError as error:
+            raise OutputError(
+                f"{self.path}: cannot be written ({error.strerror}); free space or choose another --out"
+            ) from error
+        finally:
+            for temporary, _ in staged:
+                temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
