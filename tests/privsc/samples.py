@@ -1,0 +1,43 @@
+"""Small pictures and entities for tests: a textured scene, an entity of K without any network."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from privsc.database import Entity, Sample
+from privsc.files import encode_png
+
+
+def scene(height: int = 48, width: int = 64, seed: int = 0) -> np.ndarray:
+    """[H, W, 3] uint8: a smooth colour gradient with mild texture, no value near 0."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[0:height, 0:width]
+    base = np.stack([80 + rows, 120 + columns // 2, 200 - rows], axis=-1).astype(float)
+    return np.clip(base + rng.normal(0, 4, base.shape), 10, 255).astype(np.uint8)
+
+
+def encoded(image: np.ndarray, kind: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def make_entity(name: str = "Vicky", seed: int = 0, dim: int = 16, **changes: object) -> Entity:
+    rng = np.random.default_rng(seed)
+    mask = np.zeros((48, 64), bool)
+    mask[10:30, 10:40] = True
+    fields: dict = {
+        "name": name,
+        "prompt": f"a photo of the cat {name}",
+        "class_word": "cat",
+        "samples": (Sample(encoded(scene(seed=seed)), encode_png(mask)),),
+        "f_k": rng.normal(size=dim).astype(np.float32),
+        "prototypes": rng.normal(size=(3, dim)).astype(np.float32),
+        "text_embedding": rng.normal(size=24).astype(np.float32),
+        "gamma": 0.5,
+        "adapter": b"adapter bytes",
+    }
+    return Entity(**(fields | changes))
