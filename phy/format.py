@@ -1,0 +1,84 @@
+"""What the burst modem carries: formats turn decided symbols into frames. The modem knows symbols, a format knows bytes.
+
+    header symbols [F, H] ──read_headers──► headers, and the header symbols as they were sent (training for the payload)
+    payload symbols [F, L] ──read_payloads──► bodies [F, P + 4], CRC verdicts
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from phy import convcode
+from phy.codec import codec_with_id
+from phy.frame import HEADER_BYTES, FrameRefused, Header, crc_ok
+from phy.rx import demodulate_payloads
+from phy.tx import HEADER_SYMBOLS, modulate_headers, payload_symbols
+
+
+class FrameFormat(Protocol):
+    """header_symbols: H, may be 0 where every frame is the same."""
+
+    header_symbols: int
+
+    def read_headers(self, symbols: np.ndarray, noise: np.ndarray) -> tuple[list[Any], list[str | None], np.ndarray]:
+        """symbols [F, H], noise [F] variance, to (headers, None where refused; causes of refusal; [F, H] as sent)."""
+        ...
+
+    def payload_symbols(self, header: Any) -> int:
+        """Payload symbols L that follow this header."""
+        ...
+
+    def group(self, header: Any) -> tuple:
+        """Frames of one group are demapped together: equal L, equal codec."""
+        ...
+
+    def read_payloads(self, headers: list[Any], symbols: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """One group: symbols [F, L], noise [F], to (bodies [F, P + 4] uint8, CRC right [F] bool)."""
+        ...
+
+    def codec_name(self, header: Any) -> str: ...
+
+
+class ImageFormat:
+    """The frames of ``phy.frame``: coded header of 24 bytes, payload in the header's codec, CRC-32."""
+
+    header_symbols = HEADER_SYMBOLS
+
+    def read_headers(self, symbols: np.ndarray, noise: np.ndarray) -> tuple[list[Header | None], list[str | None], np.ndarray]:
+        bits = convcode.decode(np.ascontiguousarray(symbols, np.complex64).view(np.float32), 8 * HEADER_BYTES)
+        packed = np.packbits(bits, axis=1)
+        headers: list[Header | None] = []
+        causes: list[str | None] = []
+        for raw in packed:
+            header, cause = None, None
+            try:
+                header = Header.unpack(raw.tobytes())
+                if codec_with_id(header.codec_id) is None:
+                    header, cause = None, "unknown_codec"
+            except FrameRefused as refused:
+                cause = refused.cause
+            headers.append(header)
+            causes.append(cause)
+        return headers, causes, modulate_headers(packed)
+
+    def payload_symbols(self, header: Header) -> int:
+        return payload_symbols(header.payload_bytes, self._codec(header))
+
+    def group(self, header: Header) -> tuple:
+        return (header.codec_id, header.payload_bytes)
+
+    def read_payloads(self, headers: list[Header], symbols: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        bodies = demodulate_payloads(symbols, self._codec(headers[0]), headers[0].payload_bytes)
+        return bodies, crc_ok(bodies)
+
+    def codec_name(self, header: Header) -> str:
+        return self._codec(header).name
+
+    @staticmethod
+    def _codec(header: Header):
+        codec = codec_with_id(header.codec_id)
+        if codec is None:
+            raise FrameRefused("unknown_codec", f"no codec has id {header.codec_id}")
+        return codec

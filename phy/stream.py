@@ -1,0 +1,223 @@
+"""Stream receiver: chunks of samples of any size to frames. Keeps state between chunks; nothing in the samples raises.
+
+    chunk ──check──► buffer ──Detector──► preambles ──Demodulator──► headers ──(wait for the payload)──► BurstFrame
+
+The search looks at every sample, inside frames too, at places fixed in the stream: the frames found do not depend on how the
+stream was cut, and a frame that follows a broken one is found like any other. The buffer holds what the oldest unfinished
+frame needs, and no more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+
+from phy.burst import Layout
+from phy.demodulator import BurstFrame, Demodulator, Found
+from phy.errors import PhyError
+from phy.format import FrameFormat, ImageFormat
+from phy.sync import Acquired, Detector
+
+_LARGEST = np.float32(1e8)  # magnitude of a component beyond which a sample is refused: its square must fit float32
+
+
+class StreamError(PhyError):
+    """A chunk that is no stretch of complex samples."""
+
+
+class StreamReceiver:
+    """push(chunk) gives the frames that became complete; flush() those that end with the stream.
+
+    layout: must equal the transmitter's. frame_format: what the frames hold. detector: other thresholds than the default.
+    workers: threads that share the search and the payloads (numpy and scipy work outside the interpreter's lock).
+    counts: Counter of ``samples``, ``frames``, ``false_alarms`` (no burst behind the preamble), ``non_finite`` and
+    ``too_large`` samples (taken as zeros). refusals: Counter by cause as in ``phy.frame.CAUSES``.
+    """
+
+    def __init__(self, layout: Layout | None = None, frame_format: FrameFormat | None = None, *,
+                 detector: Detector | None = None, workers: int = 1) -> None:  # fmt: skip
+        if not 1 <= workers <= 64:
+            raise StreamError(f"workers must be 1 to 64, got {workers}")
+        self.layout = Layout() if layout is None else layout
+        self.format = ImageFormat() if frame_format is None else frame_format
+        self.detector = Detector(self.layout.preamble, self.layout.pulse) if detector is None else detector
+        self._pool = ThreadPoolExecutor(workers) if workers > 1 else None
+        self._workers = workers
+        self._demodulator = Demodulator(self.layout, self.format, self._pool.map if self._pool else map)
+        self._lead = self._demodulator.before + self.detector.before + 64
+        self.counts: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream; counters stay."""
+        self._chunks: list[np.ndarray] = []
+        self._fresh = 0  # samples in _chunks
+        self._buffer = np.zeros(self._lead, np.complex64)
+        self._base = -self._lead  # stream index of _buffer[0]
+        self._searched = -self._lead + self.detector.before  # stream index of the next row to search
+        self._waiting = Acquired(np.empty(0, np.int64), np.empty(0), np.empty(0, np.float32))
+        self._pending: list[Found] = []  # starts are stream indices
+        self._doubtful: list[tuple[int, str]] = []  # refused headers; forgotten if they turn out to lie inside a good frame
+        self._good: list[tuple[int, int]] = []  # latest good frames, start and end
+
+    @property
+    def position(self) -> int:
+        """Samples of the stream seen so far."""
+        return self._base + len(self._buffer) + self._fresh
+
+    def push(self, chunk: np.ndarray) -> list[BurstFrame]:
+        """chunk: [N] complex (or real) samples, any N >= 0. Returns frames in order of their start, CRC right or wrong."""
+        samples = self._checked(chunk)
+        self.counts["samples"] += len(samples)
+        if len(samples):
+            self._chunks.append(samples)
+            self._fresh += len(samples)
+        if self.position - self._searched < self.detector.row + self.detector.after:
+            return []
+        return self._process(final=False)
+
+    def flush(self) -> list[BurstFrame]:
+        """Frames that end with the stream; what is cut off is counted. The receiver then begins a new stream."""
+        end = self.position
+        tail = self.detector.row + self.detector.after + self._demodulator.needed(self.format.header_symbols) + 4096
+        self._chunks.append(np.zeros(tail, np.complex64))
+        self._fresh += tail
+        frames = self._process(final=True)
+        whole = [one for one in self._pending if self._frame_end(one) <= end]
+        if whole:
+            reach = max(one.start + self._demodulator.needed(one.symbols) for one in whole)
+            self._chunks.append(np.zeros(max(0, reach - self.position), np.complex64))
+            self._fresh += len(self._chunks[-1])
+            frames = frames + self._process(final=True)
+        self.refusals["cut_off"] += sum(self._frame_end(one) > end for one in self._pending)
+        self._settle(final=True)
+        self.reset()
+        return frames
+
+    def close(self) -> None:
+        """End the worker threads."""
+        if self._pool:
+            self._pool.shutdown()
+
+    def _frame_end(self, one: Found) -> int:
+        return one.start + self.layout.num_samples(one.symbols)
+
+    def _checked(self, chunk: np.ndarray) -> np.ndarray:
+        samples = np.asarray(chunk)
+        if samples.ndim != 1 or samples.dtype.kind not in "cfiu":
+            raise StreamError(f"a chunk must be [N] complex samples, got {samples.dtype} of shape {list(samples.shape)}")
+        with np.errstate(over="ignore", invalid="ignore"):
+            samples = np.array(samples, np.complex64)  # a copy: the caller may reuse its buffer
+        if len(samples) == 0:
+            return samples
+        parts = samples.view(np.float32)
+        if not max(float(parts.max()), -float(parts.min())) <= _LARGEST:  # NaN fails the comparison too
+            finite = np.isfinite(parts).reshape(-1, 2).all(axis=1)
+            large = finite & (np.abs(parts) > _LARGEST).reshape(-1, 2).any(axis=1)
+            self.counts["non_finite"] += int(np.count_nonzero(~finite))
+            self.counts["too_large"] += int(np.count_nonzero(large))
+            samples[~finite | large] = 0
+        return samples
+
+    def _process(self, final: bool) -> list[BurstFrame]:
+        self._buffer = np.concatenate([self._buffer, *self._chunks])
+        self._chunks, self._fresh = [], 0
+        self._search()
+        self._read_headers()
+        frames = self._read_payloads()
+        self._settle(final)
+        self._trim()
+        self.counts["frames"] += sum(frame.crc_ok for frame in frames)
+        self.refusals["payload_crc"] += sum(not frame.crc_ok for frame in frames)
+        return frames
+
+    def _search(self) -> None:
+        detector = self.detector
+        rows = (self.position - self._searched - detector.after - (detector.row - detector.hop)) // detector.hop
+        if rows < 1:
+            return
+        share = -(-rows // self._workers)
+        first = self._searched - self._base
+        work = [(first + k * detector.hop, min(share, rows - k)) for k in range(0, rows, share)]
+        run = self._pool.map if self._pool else map
+        for found in run(lambda job: self._search_rows(*job), work):
+            self._admit(found)
+        self._searched += rows * detector.hop
+
+    def _search_rows(self, first: int, rows: int) -> Acquired:
+        detector = self.detector
+        stretch = self._buffer[first : first + rows * detector.hop + detector.row - detector.hop]
+        positions, metric = detector.candidates(stretch)
+        return detector.refine(self._buffer, positions + first, metric)
+
+    def _admit(self, found: Acquired) -> None:
+        """Queue preambles, without the second sight of one that the border of two rows showed twice."""
+        start = found.start + self._base
+        queued = self._waiting
+        if len(queued) and len(start):
+            apart = np.abs(start[:, None] - queued.start[-8:][None, :])
+            weaker = found.metric[:, None] <= queued.metric[-8:][None, :]
+            keep = ~((apart < self.detector.window // 2) & weaker).any(axis=1)
+            start, found = start[keep], found.take(np.flatnonzero(keep))
+        self._waiting = Acquired(np.append(queued.start, start), np.append(queued.cfo, found.cfo),
+                                 np.append(queued.metric, found.metric))  # fmt: skip
+
+    def _read_headers(self) -> None:
+        waiting = self._waiting
+        there = waiting.start + self._demodulator.needed(self.format.header_symbols) <= self.position
+        ready = waiting.take(np.flatnonzero(there))
+        self._waiting = waiting.take(np.flatnonzero(~there))
+        if len(ready) == 0:
+            return
+        shifted = Acquired(ready.start - self._base, ready.cfo, ready.metric)
+        for one in self._demodulator.read_headers(self._buffer, shifted):
+            if one is None:
+                self.counts["false_alarms"] += 1
+                continue
+            one.start += self._base
+            if one.header is None:
+                self._doubtful.append((one.start, one.cause or "header_crc"))
+            elif not any(abs(one.start - other.start) < self.detector.window for other in self._pending[-8:]):
+                self._pending.append(one)
+
+    def _read_payloads(self) -> list[BurstFrame]:
+        ready, later = [], []
+        for one in self._pending:
+            done = one.start + self._demodulator.needed(one.symbols) <= self.position
+            (ready if done else later).append(one)
+        self._pending = later
+        if not ready:
+            return []
+        for one in ready:
+            one.start -= self._base
+        frames = self._demodulator.read_payloads(self._buffer, ready)
+        frames = [replace(frame, start=frame.start + self._base, end=frame.end + self._base) for frame in frames]
+        self._good += [(frame.start, frame.end) for frame in frames if frame.crc_ok]
+        return frames
+
+    def _settle(self, final: bool) -> None:
+        """Count the refused headers that no unfinished frame can cover any more."""
+        horizon = min([one.start for one in self._pending], default=self._searched)
+        later = []
+        for start, cause in self._doubtful:
+            if any(begin <= start < end for begin, end in self._good):
+                self.counts["false_alarms"] += 1
+            elif start < horizon or final:
+                self.refusals[cause] += 1
+            else:
+                later.append((start, cause))
+        self._doubtful = later
+        oldest = min([start for start, _ in later], default=horizon)
+        self._good = [(begin, end) for begin, end in self._good if end > oldest]
+
+    def _trim(self) -> None:
+        starts = [int(self._waiting.start.min())] if len(self._waiting) else []
+        starts += [one.start for one in self._pending]
+        keep = min([*starts, self._searched]) - self._lead
+        if keep > self._base:
+            self._buffer = self._buffer[keep - self._base :].copy()
+            self._base = keep

@@ -1,0 +1,246 @@
+"""Burst detection and coarse synchronisation: samples to (start, frequency offset) of every preamble.
+
+    samples ──up-chirp correlation, normalised by local energy──► candidates       every sample, overlap-save FFT
+            ──down-chirp correlation, joint metric──► start, coarse CFO            candidates only, one matrix product
+            ──coherent correlation over the whole preamble──► start, CFO, metric   what is left
+
+Each metric is a correlation divided by the energy it was taken from (between 0 and about 1, no matter how strong the input
+is), so the false-alarm rate does not depend on gain or noise level: for L samples of white noise
+P(metric > t) = (1 - t)^(L - 1) (beta distribution of a normalised matched filter; Kay, Detection Theory, sec. 9.4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+
+from phy.errors import PhyError
+from phy.preamble import Preamble
+from phy.pulse import Pulse
+
+_ROW = 2048  # FFT length of the search at 2 samples per symbol; rows are cut at fixed places of the stream
+_ROWS_AT_ONCE = 24  # 24 rows x 2048 x 8 bytes stay in the second-level cache
+_CELL = 8  # at most one candidate in so many samples: bounds the work on hostile input
+_OFFSETS = np.arange(-2, 3)  # [samples] searched around the coarse start
+_FINE_CFO = 0.02  # [rad/sample at sps 2] half width of the fine frequency search
+
+
+class SyncError(PhyError):
+    """A detector that cannot be built, or input of a wrong shape."""
+
+
+@dataclass
+class Acquired:
+    """Preambles found, ordered by start; one entry per preamble.
+
+    start: [F] int64, index of the sample ``pulse.delay`` before the peak of the first symbol. cfo: [F] float64
+    [rad/sample]. metric: [F] float32, normalised coherent correlation over the preamble.
+    """
+
+    start: np.ndarray
+    cfo: np.ndarray
+    metric: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def take(self, index: np.ndarray) -> Acquired:
+        return Acquired(self.start[index], self.cfo[index], self.metric[index])
+
+
+class Detector:
+    """Finds preambles in any stretch of samples; keeps no state.
+
+    false_alarm: probability per sample that white noise passes the first stage. joint_threshold, threshold: limits of the
+    second and third stage's metric. max_cfo: [rad/sample] largest frequency offset, at most 0.6 / sps.
+    """
+
+    def __init__(self, preamble: Preamble, pulse: Pulse, *, false_alarm: float = 5e-4, joint_threshold: float = 0.115,
+                 threshold: float = 0.14, max_cfo: float | None = None) -> None:  # fmt: skip
+        self.max_cfo = 0.64 / pulse.sps if max_cfo is None else float(max_cfo)
+        if not 0 < false_alarm <= 0.01:
+            raise SyncError(f"false_alarm must be in (0, 0.01], got {false_alarm}")
+        if not (0 < threshold < 1 and 0 < joint_threshold < 1):
+            raise SyncError(f"thresholds must be in (0, 1), got {threshold} and {joint_threshold}")
+        if not 0 < self.max_cfo <= 0.65 / pulse.sps:
+            raise SyncError(f"max_cfo must be in (0, {0.65 / pulse.sps:.3f}] rad/sample, got {max_cfo}")
+        self.preamble, self.pulse = preamble, pulse
+        self.threshold, self.joint_threshold = threshold, joint_threshold
+        self.window = preamble.half * pulse.sps  # samples of one chirp
+        self.first_threshold = 1 - false_alarm ** (1 / (self.window - 1))
+        self._up = preamble.chirp_template(pulse)
+        self._energy = float(np.sum(np.abs(self._up) ** 2))
+        self.row = _ROW * max(1, pulse.sps // 2) * max(1, preamble.half // 32)
+        self.hop = self.row - len(self._up) + 1
+        self._matched = scipy.fft.fft(self._up, self.row).conj().astype(np.complex64)
+        # second stage: shift of the peaks against each other, in samples
+        self._shift = int(np.ceil(2 * self.max_cfo * self.window * pulse.sps / (2 * np.pi))) + 1
+        lags = 2 * self._shift + 1
+        down = preamble.chirp_template(pulse, down=True).conj()
+        self._down = np.zeros((len(down) + lags - 1, lags), np.complex64)
+        for lag in range(lags):
+            self._down[lag : lag + len(down), lag] = down
+        # third stage: the whole preamble, partial sums of 4 symbols, then a bank of frequencies
+        template = preamble.template(pulse)
+        self._part = 4 * pulse.sps
+        self._padded = -(-len(template) // self._part) * self._part
+        self._template = np.zeros(self._padded, np.complex64)
+        self._template[: len(template)] = template.conj()
+        self.full_energy = float(np.sum(np.abs(template) ** 2))
+        self._grid = np.linspace(-_FINE_CFO, _FINE_CFO, 21) * 2 / pulse.sps * 32 / preamble.half
+        middle = (np.arange(self._padded // self._part) + 0.5) * self._part
+        self._bank = np.exp(-1j * np.outer(middle, self._grid)).astype(np.complex64)
+
+    @property
+    def before(self) -> int:
+        """Samples before a candidate that the later stages look at."""
+        return self._shift + len(_OFFSETS)
+
+    @property
+    def after(self) -> int:
+        """Samples from a candidate on that the later stages look at."""
+        return self._padded + 3 * self._shift + len(_OFFSETS)
+
+    def candidates(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """First stage. samples: [rows * hop + row - hop] complex64 to (positions [K] int64 ascending, metric [K] float32)."""
+        rows = (len(samples) - (self.row - self.hop)) // self.hop
+        if rows < 1 or samples.ndim != 1:
+            raise SyncError(f"samples must be [N] with N >= {self.row}, got shape {list(samples.shape)}")
+        samples = np.ascontiguousarray(samples, np.complex64)
+        table = np.lib.stride_tricks.as_strided(
+            samples, (rows, self.row), (self.hop * samples.itemsize, samples.itemsize), writeable=False
+        )
+        found, metric = [], []
+        scale = np.float32(1 / self._energy)
+        first = self.pulse.delay - self.pulse.sps // 2
+        for row in range(0, rows, _ROWS_AT_ONCE):
+            part = table[row : row + _ROWS_AT_ONCE]
+            spectrum = scipy.fft.fft(part, axis=1)
+            spectrum *= self._matched
+            correlation = scipy.fft.ifft(spectrum, axis=1, overwrite_x=True)[:, : self.hop]
+            power = _power(correlation)
+            squared = _power(part)
+            energy = sliding_sum(squared, self.window)[:, first : first + self.hop]
+            # rounding errors of the transform are no signal: silence beside something strong must stay silent
+            floor = squared.sum(axis=1, keepdims=True) * np.float32(1e-11) + np.float32(1e-30)
+            level = (energy + floor) * np.float32(self.first_threshold * self._energy)
+            where = np.flatnonzero(power > level)
+            if len(where):
+                at = np.divmod(where, self.hop)
+                found.append(where + row * self.hop)
+                metric.append(power[at] / np.maximum(energy[at], np.float32(1e-30)) * scale)
+        if not found:
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        return _best_of_cells(np.concatenate(found), np.concatenate(metric))
+
+    def refine(self, samples: np.ndarray, positions: np.ndarray, metric: np.ndarray) -> Acquired:
+        """Second and third stage. positions, metric: [K] from ``candidates``, at least ``before`` samples from the first
+        sample and ``after`` from the last one."""
+        parts = [self._joint(samples, positions[k : k + 2048], metric[k : k + 2048]) for k in range(0, len(positions), 2048)]
+        if not parts:
+            return Acquired(np.empty(0, np.int64), np.empty(0), np.empty(0, np.float32))
+        start, cfo = (np.concatenate(column) for column in zip(*parts, strict=True))
+        fine = [self._coherent(samples, start[k : k + 256], cfo[k : k + 256]) for k in range(0, len(start), 256)]
+        if not fine:
+            return Acquired(np.empty(0, np.int64), np.empty(0), np.empty(0, np.float32))
+        acquired = Acquired(*(np.concatenate(column) for column in zip(*fine, strict=True)))
+        good = (acquired.metric > self.threshold) & (np.abs(acquired.cfo) <= 1.05 * self.max_cfo)
+        return _one_per_preamble(acquired.take(np.flatnonzero(good)), self.window // 2)
+
+    def _joint(self, samples, positions, metric):
+        """Up-chirp peaks [K] to (start [K'] int64, coarse cfo [K'] float64) where the down-chirp agrees."""
+        sps, shift = self.pulse.sps, self._shift
+        begin = positions + self.window - shift
+        cut = samples[begin[:, None] + np.arange(len(self._down))]  # [K, len + lags - 1]
+        down = np.abs(cut @ self._down)  # [K, lags]
+        lag = down.argmax(axis=1)
+        span = positions[:, None] + np.arange(self.pulse.delay - sps // 2, self.pulse.delay - sps // 2 + 2 * self.window)
+        energy = _power(samples[span]).sum(axis=1, dtype=np.float64)
+        first = np.sqrt(metric * sliding_last(samples, positions + self.pulse.delay - sps // 2, self.window) * self._energy)
+        joint = (first + down[np.arange(len(lag)), lag]) ** 2 / np.maximum(2 * self._energy * energy, 1e-30)
+        keep = joint > self.joint_threshold
+        apart = (lag - shift)[keep]  # = -2 x the up-chirp's own displacement
+        start = positions[keep] + np.round(apart / 2).astype(np.int64)
+        return start, np.pi * apart / (self.window * sps)
+
+    def _coherent(self, samples, start, cfo):
+        """(start [K], cfo [K]) to refined (start, cfo, metric) by a search over offsets and frequencies."""
+        reach = int(_OFFSETS[-1])
+        length = self._padded + 2 * reach
+        time = np.arange(length)
+        cut = samples[start[:, None] - reach + time] * np.exp(-1j * cfo[:, None] * (time - reach)).astype(np.complex64)
+        power = _power(cut)
+        sums = np.stack([
+            (cut[:, o : o + self._padded] * self._template).reshape(len(start), -1, self._part).sum(axis=2)
+            for o in range(2 * reach + 1)
+        ], axis=1)  # fmt: skip
+        score = _power(sums @ self._bank).reshape(len(start), -1)  # [K, offsets * frequencies]
+        best = score.argmax(axis=1)
+        offset, bin_ = np.divmod(best, len(self._grid))
+        k = np.arange(len(start))
+        score = score.reshape(len(start), -1, len(self._grid))
+        inner = np.clip(bin_, 1, len(self._grid) - 2)
+        step = parabola(score[k, offset, inner - 1], score[k, offset, inner], score[k, offset, inner + 1])
+        first = self.pulse.delay - self.pulse.sps // 2 + offset
+        ahead = np.concatenate([np.zeros((len(start), 1)), np.cumsum(power, axis=1, dtype=np.float64)], axis=1)
+        energy = ahead[k, first + 2 * self.window] - ahead[k, first]
+        metric = score[k, offset, bin_] / np.maximum(energy * self.full_energy, 1e-30)
+        cfo = cfo + self._grid[inner] + step * (self._grid[1] - self._grid[0])
+        return start + _OFFSETS[offset], cfo, metric.astype(np.float32)
+
+
+def sliding_sum(values: np.ndarray, length: int) -> np.ndarray:
+    """Sums of ``length`` neighbours along the last axis by doubling: [..., N] to [..., N - length + 1], no drift."""
+    total, done, size = None, 0, 1
+    window = values
+    while True:
+        if length & size:
+            piece = window[..., done:]
+            total = piece if total is None else total[..., : piece.shape[-1]] + piece[..., : total.shape[-1]]
+            done += size
+        if done == length:
+            return total[..., : values.shape[-1] - length + 1]
+        window = window[..., :-size] + window[..., size:]
+        size *= 2
+
+
+def sliding_last(samples: np.ndarray, start: np.ndarray, length: int) -> np.ndarray:
+    """Energy of ``length`` samples from each start: [K] float64."""
+    return _power(samples[start[:, None] + np.arange(length)]).sum(axis=1, dtype=np.float64)
+
+
+def parabola(left: np.ndarray, middle: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Vertex of the parabola through three points at -1, 0, 1, clipped to that range."""
+    bend = left - 2 * middle + right
+    return np.clip(np.where(bend < 0, 0.5 * (left - right) / np.where(bend < 0, bend, -1), 0.0), -1, 1)
+
+
+def _power(x: np.ndarray) -> np.ndarray:
+    """|x|^2, float32 for complex64."""
+    return x.real * x.real + x.imag * x.imag
+
+
+def _best_of_cells(positions: np.ndarray, metric: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Strongest position of every cell of ``_CELL`` samples that holds one."""
+    first = np.flatnonzero(np.diff(positions // _CELL, prepend=-1))
+    peak = np.repeat(np.maximum.reduceat(metric, first), np.diff(np.append(first, len(metric))))
+    keep = np.flatnonzero(metric >= peak)
+    _, unique = np.unique(positions[keep] // _CELL, return_index=True)
+    return positions[keep][unique].astype(np.int64), metric[keep][unique]
+
+
+def _one_per_preamble(acquired: Acquired, apart: int) -> Acquired:
+    """Drop entries less than ``apart`` samples from a stronger one."""
+    kept: dict[int, list[int]] = {}
+    keep = []
+    for i in np.argsort(-acquired.metric, kind="stable"):
+        start = int(acquired.start[i])
+        cell = start // apart
+        near = (other for c in (cell - 1, cell, cell + 1) for other in kept.get(c, ()))
+        if all(abs(other - start) >= apart for other in near):
+            kept.setdefault(cell, []).append(start)
+            keep.append(i)
+    index = np.array(keep, np.int64)
+    return acquired.take(index[np.argsort(acquired.start[index], kind="stable")])
