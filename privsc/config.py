@@ -1,0 +1,89 @@
+"""What one run of the chain is made of, checked when it is built."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from privsc.errors import ConfigError
+
+Decibel = Annotated[float, Field(ge=-30, le=60, allow_inf_nan=False)]
+
+
+class RunConfig(BaseModel):
+    """One transmission and its two receivers.
+
+    Attributes:
+        channel: name of the channel between transmitter and both receivers.
+        codec: name of the learned codec that carries the body of the payload.
+        coding: how A becomes bytes (privsc.payload).
+        quality: 1 to 100, of the lossy codings.
+        snr_db: Es/N0 [dB] per complex symbol at Bob.
+        eve_snr_db: the same at Eve, None for Bob's.
+        seed: of everything random; Bob's channel, Eve's channel and the recovery draw independently from it.
+        max_side: longest side [px] of the image sent; a larger photograph is scaled down first.
+        steps: denoising steps of the recovery, None for the model's own number.
+        init: where Bob's reverse process starts, `reference` (the best-fitting sample of K) or `noise` (the paper's).
+        eve_class_word: the word Eve knows, None for the class word of what was hidden: the strongest Eve of the paper.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    channel: str = "awgn"
+    codec: str = "image8x4"
+    coding: Literal["pixels", "webp", "avif", "jpeg"] = "pixels"
+    quality: Annotated[int, Field(ge=1, le=100)] = 80
+    snr_db: Decibel = 10.0
+    eve_snr_db: Decibel | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    max_side: Annotated[int, Field(ge=64, le=2048)] = 640
+    steps: Annotated[int, Field(ge=1, le=1000)] | None = None
+    init: Literal["reference", "noise"] = "reference"
+    eve_class_word: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+
+    @field_validator("channel")
+    @classmethod
+    def _known_channel(cls, name: str) -> str:
+        from phy.channel import CHANNELS  # loads torch, which `privsc --help` should not wait for
+
+        if name not in CHANNELS:
+            raise ValueError(f"choose one of {', '.join(CHANNELS)}")
+        return name
+
+    @field_validator("codec")
+    @classmethod
+    def _known_codec(cls, name: str) -> str:
+        from phy.codec import available
+
+        if name not in available():
+            raise ValueError(f"choose one of {', '.join(available())}")
+        return name
+
+    @classmethod
+    def build(cls, **options: Any) -> RunConfig:
+        """The configuration, or a ConfigError of one line that names the first option that is wrong."""
+        try:
+            return cls(**options)
+        except ValidationError as error:
+            first = error.errors()[0]
+            option = ".".join(str(part) for part in first["loc"])
+            reason = first["msg"].removeprefix("Value error, ")
+            raise ConfigError(f"{option}: {reason[0].lower()}{reason[1:]}; got {first['input']!r}") from error
+
+    @property
+    def snr_of_eve(self) -> float:
+        """Es/N0 [dB] at Eve."""
+        return self.snr_db if self.eve_snr_db is None else self.eve_snr_db
+
+    def seeds(self) -> Seeds:
+        """Independent seeds of the parts that draw random numbers."""
+        return Seeds(*(int(value) for value in np.random.SeedSequence(self.seed).generate_state(4)))
+
+
+class Seeds:
+    """Seeds, each in [0, 2^32): of Bob's channel, of Eve's, of the recovery, and the image's number (16 bits)."""
+
+    def __init__(self, bob: int, eve: int, recovery: int, image: int):
+        self.bob, self.eve, self.recovery, self.image_id = bob, eve, recovery, image & 0xFFFF

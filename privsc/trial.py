@@ -1,0 +1,163 @@
+"""One transmission, measured: the chain once for Bob and once for Eve, with every figure of `report.json`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from phy.link import Link
+from privsc import metrics
+from privsc.config import RunConfig
+from privsc.database import Database
+from privsc.system import Eavesdropper, Receiver, Seen, Sent, Transmitter
+
+if TYPE_CHECKING:
+    from privsc.guard import Guard
+    from privsc.recovery import Recovery
+
+Stage = Callable[[str], Callable[..., None] | None]
+"""Told the name of a stage that begins, returns the callback that gets (steps done, steps in all), or None."""
+
+
+@dataclass(frozen=True)
+class Models:
+    """The networks that transmitter and receivers share."""
+
+    guard: Guard
+    recovery: Recovery
+
+    @classmethod
+    def load(cls) -> Models:
+        """The embedded defaults: EfficientNet-Lite0, sam-lite and the diffusion model that ships with the project."""
+        from privsc.features import load_encoder
+        from privsc.guard import Guard
+        from privsc.recovery import Recovery
+        from privsc.segmenter import load_segmenter
+
+        return cls(Guard(load_encoder(), load_segmenter()), Recovery())
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one run of the chain showed.
+
+    Attributes:
+        sent: S, (A, M) and the symbols.
+        bob, eve: Ŝ and Ŝe with the link's figures.
+        figures: the contents of report.json.
+    """
+
+    sent: Sent
+    bob: Seen
+    eve: Seen
+    figures: dict[str, Any]
+
+
+def no_stage(name: str) -> None:
+    """Tell nobody."""
+
+
+def send(image: np.ndarray, database: Database, models: Models, config: RunConfig) -> tuple[Sent, dict[str, float]]:
+    """Guard and transmitter; S is [H, W, 3] uint8. Also says how long each took [s]."""
+    transmitter = Transmitter(models.guard, database, Link(config.codec, config.channel), config.coding, config.quality)
+    start = time.perf_counter()
+    guarded = transmitter.guarded(image)
+    middle = time.perf_counter()
+    sent = transmitter.send(image, guarded, config.seeds().image_id)
+    return sent, {"guard": middle - start, "transmit": time.perf_counter() - middle}
+
+
+def run_trial(
+    image: np.ndarray, database: Database, models: Models, config: RunConfig, stage: Stage = no_stage
+) -> Trial:
+    """S, [H, W, 3] uint8, through the whole chain."""
+    stage("guard and transmitter")
+    sent, seconds = send(image, database, models, config)
+    return receive_trial(sent, seconds, database, models, config, stage)
+
+
+def receive_trial(
+    sent: Sent, seconds: dict[str, float], database: Database, models: Models, config: RunConfig,
+    stage: Stage = no_stage,
+) -> Trial:  # fmt: skip
+    """Both receivers and all figures, for what `send` made with the same codec and coding."""
+    link, seeds, size = Link(config.codec, config.channel), config.seeds(), sent.image.shape[:2]
+    bob = Receiver(link, models.recovery, database, steps=config.steps, init=config.init)
+    eve = Eavesdropper(link, models.recovery, config.eve_class_word or _class_word(sent, database), steps=config.steps)
+
+    stage("channel and receivers")
+    start = time.perf_counter()
+    bob_heard = bob.listen(sent.on_air, config.snr_db, seeds.bob, size)
+    eve_heard = eve.listen(sent.on_air, config.snr_of_eve, seeds.eve, size)
+    middle = time.perf_counter()
+    bob_seen = bob.restore(bob_heard, seeds.recovery, stage("recovery, Bob"))
+    eve_seen = eve.restore(eve_heard, seeds.recovery, stage("recovery, Eve"))
+    end = time.perf_counter()
+
+    stage("figures")
+    timing = {
+        "guard": seconds["guard"],
+        "transmit": seconds["transmit"] + middle - start,
+        "recover": end - middle,
+    }
+    figures = {
+        "bob": _receiver_figures(sent, bob_seen, database, models.guard),
+        "eve": _receiver_figures(sent, eve_seen, database, models.guard),
+        "link": _link_figures(sent, bob_seen, eve_seen, config),
+        "seconds": {name: round(value, 3) for name, value in timing.items()},
+        "hidden": [
+            {"name": d.name, "index": d.index, "score": round(d.score, 4), "box": list(d.box)}
+            for d in sent.guarded.detections
+        ],
+        "image_size": [size[1], size[0]],
+        "private_share": float(sent.guarded.mask.mean()),
+        "eve_class_word": eve.class_word,
+        "config": config.model_dump(),
+        "k_digest": database.digest().hex(),
+    }
+    return Trial(sent, bob_seen, eve_seen, figures)
+
+
+def _class_word(sent: Sent, database: Database) -> str | None:
+    """The class words of what was hidden: what the strongest Eve of the paper knows."""
+    entities = database.by_index([detection.index for detection in sent.guarded.detections])
+    return " and ".join(dict.fromkeys(entity.class_word for entity in entities)) or None
+
+
+def _receiver_figures(sent: Sent, seen: Seen, database: Database, guard: Guard) -> dict[str, Any]:
+    """PSNR [dB], SSIM and eq. (8): whom the guard sees in each private region of what a receiver ends with."""
+    figures: dict[str, Any] = dict(metrics.quality(sent.image, seen.restored, sent.guarded.mask))
+    entities = database.entities()
+    identified = []
+    for detection in sent.guarded.detections:
+        found = guard.identify(seen.restored, entities, mask=detection.mask)
+        identified.append({"hidden": detection.name, "identified": found.name if found else None})
+    figures["identified"] = identified[0]["identified"] if identified else None
+    figures["regions"] = identified
+    figures["exact"] = bool(np.array_equal(sent.image, seen.restored))
+    figures["concealed_share"] = float(seen.heard.concealed.mean())
+    figures["failure"] = seen.heard.failure
+    return figures
+
+
+def _link_figures(sent: Sent, bob: Seen, eve: Seen, config: RunConfig) -> dict[str, Any]:
+    at_bob, at_eve = bob.heard.reception.stats, eve.heard.reception.stats
+    uses = int(sent.on_air.channel_uses)
+    return {
+        "channel": config.channel,
+        "snr_db": config.snr_db,
+        "eve_snr_db": config.snr_of_eve,
+        "message_error_rate": at_bob.message_error_rate,
+        "frames_sent": at_bob.frames_sent,
+        "frames_lost": at_bob.frames_lost,
+        "channel_uses": uses,
+        "cbr": uses / sent.image.size,
+        "eve_message_error_rate": at_eve.message_error_rate,
+        "eve_frames_lost": at_eve.frames_lost,
+        "codec": config.codec,
+        "coding": config.coding,
+    }
