@@ -1,0 +1,262 @@
+"""Learned codec, inference side (numpy): messages to channel symbols and back.
+
+    messages [...] ──encode──► codewords [..., n] ──channel──► y [..., n] ──demap──► messages [...]
+
+A codec is a codebook of 2^k codewords of n complex symbols plus two demappers: maximum likelihood over the codebook
+(one matrix product) and the trained network's. ``phy.autoencoder`` trains codecs, ``phy/codecs`` holds the shipped ones
+(npz without pickled objects, and a model card each).
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from phy.errors import CodecError
+
+FORMAT = "phy-codec-1"
+CODEC_FOLDER = Path(__file__).parent / "codecs"
+MAX_BITS = 12
+_CHUNK_SCORES = 1 << 18  # scores of one chunk, float32: 1 MiB stays in the second-level cache
+
+
+@dataclass(frozen=True, eq=False)
+class Codec:
+    """Codebook and demappers of one trained one-hot autoencoder.
+
+    codebook: [2^k, n] complex64, mean energy 1 per complex symbol (per channel use).
+    real: codewords have no imaginary part; one channel use is one real dimension, as in the literature's (n, k).
+    demapper: layers (W [in, out] float32, b [out] float32), ReLU between them; input is ``features(y)``, output logits.
+    """
+
+    name: str
+    codec_id: int
+    k: int
+    codebook: np.ndarray
+    real: bool = False
+    demapper: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
+    training: dict = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.k <= MAX_BITS:
+            raise CodecError(f"codec {self.name!r}: k must be 1 to {MAX_BITS}, got {self.k}")
+        if not 0 <= self.codec_id <= 255:
+            raise CodecError(f"codec {self.name!r}: codec_id must be 0 to 255, got {self.codec_id}")
+        book = np.ascontiguousarray(self.codebook, dtype=np.complex64)
+        if book.ndim != 2 or book.shape[0] != 1 << self.k or book.shape[1] < 1:
+            raise CodecError(f"codec {self.name!r}: codebook must be [{1 << self.k}, n], got {list(book.shape)}")
+        if not np.isfinite(book).all():
+            raise CodecError(f"codec {self.name!r}: codebook holds NaN or Inf")
+        power = float(np.mean(np.abs(book) ** 2))
+        if abs(power - 1.0) > 1e-3:
+            raise CodecError(f"codec {self.name!r}: mean energy per symbol must be 1, got {power:.4f}")
+        if self.real and np.any(book.imag):
+            raise CodecError(f"codec {self.name!r}: a real codebook must have no imaginary part")
+        width = book.shape[1] * (1 if self.real else 2)
+        layers = []
+        for weight, bias in self.demapper:
+            weight, bias = np.asarray(weight, np.float32), np.asarray(bias, np.float32)
+            if weight.ndim != 2 or weight.shape[0] != width or bias.shape != (weight.shape[1],):
+                raise CodecError(f"codec {self.name!r}: demapper layer of shape {list(weight.shape)} does not fit")
+            if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+                raise CodecError(f"codec {self.name!r}: demapper holds NaN or Inf")
+            layers.append((weight, bias))
+            width = weight.shape[1]
+        if layers and width != 1 << self.k:
+            raise CodecError(f"codec {self.name!r}: demapper must end in {1 << self.k} logits, got {width}")
+        book.flags.writeable = False
+        object.__setattr__(self, "codebook", book)
+        object.__setattr__(self, "demapper", tuple(layers))
+
+    @property
+    def n(self) -> int:
+        """Channel uses per message."""
+        return self.codebook.shape[1]
+
+    @property
+    def bits_per_use(self) -> float:
+        """Rate k/n [bit per channel use]; Eb/N0 [dB] = Es/N0 [dB] - 10 log10(k/n)."""
+        return self.k / self.n
+
+    @functools.cached_property
+    def _points(self) -> np.ndarray:
+        """[D, 2^k] float32: the codebook as columns of real features."""
+        return np.ascontiguousarray(self.features(self.codebook).T)
+
+    @functools.cached_property
+    def _half_energy(self) -> np.ndarray | None:
+        """[2^k] float32: half of each codeword's energy, None where all are equal (per-codeword power)."""
+        energy = np.sum(self._points.astype(np.float64) ** 2, axis=0)
+        return None if np.ptp(energy) < 1e-4 * energy.mean() else (energy / 2).astype(np.float32)
+
+    def encode(self, messages: np.ndarray) -> np.ndarray:
+        """messages [...] integers in [0, 2^k) to codewords [..., n] complex64."""
+        messages = np.asarray(messages)
+        if not np.issubdtype(messages.dtype, np.integer):
+            raise CodecError(f"messages must be integers, got {messages.dtype}")
+        if messages.size and (int(messages.min()) < 0 or int(messages.max()) >= 1 << self.k):
+            raise CodecError(f"messages must be in [0, {1 << self.k}), got {messages.min()} to {messages.max()}")
+        return np.take(self.codebook, messages, axis=0)
+
+    def features(self, y: np.ndarray) -> np.ndarray:
+        """y [..., n] complex to real features [..., D] float32: D = n (real codec) or 2n (re and im interleaved)."""
+        y = np.ascontiguousarray(y, dtype=np.complex64)
+        if y.ndim < 1 or y.shape[-1] != self.codebook.shape[1]:
+            raise CodecError(f"codec {self.name!r}: symbols must be [..., {self.n}], got {list(y.shape)}")
+        return np.ascontiguousarray(y.real) if self.real else y.view(np.float32)
+
+    def demap(self, y: np.ndarray) -> np.ndarray:
+        """Maximum likelihood: y [..., n] complex64 to messages [...] uint16, argmax of <y, c> - |c|^2 / 2."""
+        x = self.features(y)
+        flat = x.reshape(-1, x.shape[-1])
+        rows = max(1, _CHUNK_SCORES >> self.k)
+        out = np.empty(len(flat), np.intp)
+        scores = np.empty((min(rows, len(flat)), 1 << self.k), np.float32)
+        for start in range(0, len(flat), rows):
+            part = flat[start : start + rows]
+            score = np.matmul(part, self._points, out=scores[: len(part)])
+            if self._half_energy is not None:
+                score -= self._half_energy
+            np.argmax(score, axis=1, out=out[start : start + rows])
+        return out.astype(np.uint16).reshape(x.shape[:-1])
+
+    def demap_neural(self, y: np.ndarray) -> np.ndarray:
+        """The trained network's decision: y [..., n] complex64 to messages [...] uint16."""
+        x = self.features(y)
+        flat = x.reshape(-1, x.shape[-1])
+        rows = max(1, _CHUNK_SCORES >> self.k)
+        parts = [np.argmax(self._logits(flat[s : s + rows]), axis=1) for s in range(0, len(flat), rows)]
+        out = np.concatenate(parts) if parts else np.empty(0, np.intp)
+        return out.astype(np.uint16).reshape(x.shape[:-1])
+
+    def _logits(self, x: np.ndarray) -> np.ndarray:
+        """x [N, D] float32 to the network's logits [N, 2^k] float32."""
+        if not self.demapper:
+            raise CodecError(f"codec {self.name!r} carries no neural demapper: use demap (maximum likelihood)")
+        for weight, bias in self.demapper[:-1]:
+            x = x @ weight
+            x += bias
+            np.maximum(x, 0.0, out=x)
+        weight, bias = self.demapper[-1]
+        return x @ weight + bias
+
+    def posteriors(self, y: np.ndarray, noise_power: float) -> np.ndarray:
+        """P(m | y), equally likely messages: y [..., n], N0 per complex symbol, to [..., 2^k] float32 (sum 1)."""
+        if not (np.isfinite(noise_power) and noise_power > 0):
+            raise CodecError(f"noise_power must be finite and positive, got {noise_power}")
+        x = self.features(y)
+        score = x @ self._points
+        if self._half_energy is not None:
+            score -= self._half_energy
+        score *= 2.0 / noise_power
+        score -= score.max(axis=-1, keepdims=True)
+        np.exp(score, out=score)
+        score /= score.sum(axis=-1, keepdims=True)
+        return score
+
+    def save(self, path: Path | str) -> Path:
+        """Write the codec as npz (no pickled objects), through a temporary name. Returns the path."""
+        path = Path(path)
+        arrays: dict[str, Any] = {"codebook": self.codebook}
+        for i, (weight, bias) in enumerate(self.demapper):
+            arrays[f"w{i}"], arrays[f"b{i}"] = weight, bias
+        info = {"format": FORMAT, "name": self.name, "codec_id": self.codec_id, "k": self.k, "real": self.real,
+                "layers": len(self.demapper), "training": self.training}  # fmt: skip
+        arrays["info"] = np.frombuffer(json.dumps(info, sort_keys=True).encode(), np.uint8)
+        temporary = path.with_name(path.name + ".part")
+        try:
+            with temporary.open("wb") as file:
+                np.savez_compressed(file, **arrays)
+            temporary.replace(path)
+        except OSError as error:
+            raise CodecError(f"cannot write codec file {path}: {error.strerror}") from None
+        finally:
+            temporary.unlink(missing_ok=True)
+        return path
+
+    @classmethod
+    def load(cls, name_or_path: str | Path) -> Codec:
+        """A shipped codec by name (see ``available``) or any codec file by path."""
+        path = Path(name_or_path)
+        if path.suffix != ".npz":
+            path = CODEC_FOLDER / f"{path.name}.npz"
+            if path.stem not in available():
+                raise CodecError(f"no codec named {str(name_or_path)!r}: choose one of {', '.join(available())}")
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                info = json.loads(bytes(file["info"]).decode())
+                if info.get("format") != FORMAT:
+                    raise CodecError(f"{path.name} is not a {FORMAT} file: train it again with this version")
+                layers = tuple((file[f"w{i}"], file[f"b{i}"]) for i in range(int(info["layers"])))
+                return cls(str(info["name"]), int(info["codec_id"]), int(info["k"]), file["codebook"],
+                           bool(info["real"]), layers, dict(info["training"]))  # fmt: skip
+        except FileNotFoundError:
+            raise CodecError(f"no codec file {path}") from None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+            raise CodecError(f"{path.name} is truncated or not a codec file ({type(error).__name__})") from None
+        except Exception as error:  # zlib.error and friends: a damaged file must not end in a traceback
+            if isinstance(error, CodecError):
+                raise
+            raise CodecError(f"{path.name} is damaged ({type(error).__name__})") from None
+
+
+def available() -> list[str]:
+    """Names of the shipped codecs, sorted."""
+    return sorted(path.stem for path in CODEC_FOLDER.glob("*.npz"))
+
+
+@functools.cache
+def shipped(name: str) -> Codec:
+    """A shipped codec, read once."""
+    return Codec.load(name)
+
+
+@functools.cache
+def codec_with_id(codec_id: int) -> Codec | None:
+    """The shipped codec that a frame header names, None where no such codec exists."""
+    for name in available():
+        if shipped(name).codec_id == codec_id:
+            return shipped(name)
+    return None
+
+
+def messages_per_bytes(num_bytes: int, k: int) -> int:
+    """Messages of k bits that carry num_bytes bytes."""
+    return -(-8 * num_bytes // k)
+
+
+def bytes_to_messages(data: np.ndarray, k: int) -> np.ndarray:
+    """data [..., B] uint8 to messages [..., ceil(8B/k)] uint16, most significant bit first, zeros fill the last."""
+    data = np.asarray(data, dtype=np.uint8)
+    if not 1 <= k <= MAX_BITS:
+        raise CodecError(f"k must be 1 to {MAX_BITS}, got {k}")
+    if k == 8:
+        return data.astype(np.uint16)
+    count = messages_per_bytes(data.shape[-1], k)
+    bits = np.zeros((*data.shape[:-1], count * k), np.uint8)
+    bits[..., : 8 * data.shape[-1]] = np.unpackbits(data, axis=-1)
+    wide = np.zeros((*data.shape[:-1], count, 16), np.uint8)
+    wide[..., 16 - k :] = bits.reshape(*data.shape[:-1], count, k)
+    pairs = np.packbits(wide, axis=-1).astype(np.uint16)  # [..., count, 2]
+    return (pairs[..., 0] << 8) | pairs[..., 1]
+
+
+def messages_to_bytes(messages: np.ndarray, k: int, num_bytes: int) -> np.ndarray:
+    """Inverse of ``bytes_to_messages``: messages [..., N] to bytes [..., num_bytes] uint8."""
+    messages = np.asarray(messages)
+    if not 1 <= k <= MAX_BITS:
+        raise CodecError(f"k must be 1 to {MAX_BITS}, got {k}")
+    if messages.shape[-1] != messages_per_bytes(num_bytes, k):
+        raise CodecError(f"{num_bytes} bytes are {messages_per_bytes(num_bytes, k)} messages, got {messages.shape[-1]}")
+    if k == 8:
+        return messages.astype(np.uint8)
+    words = messages.astype(">u2")[..., None].view(np.uint8)  # [..., N, 2]
+    bits = np.unpackbits(words, axis=-1)[..., 16 - k :]
+    flat = bits.reshape(*messages.shape[:-1], -1)[..., : 8 * num_bytes]
+    return np.packbits(flat, axis=-1)
