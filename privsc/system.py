@@ -10,7 +10,7 @@ and she has no K: she recovers with the generic weights and a class word ("cat")
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 

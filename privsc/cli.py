@@ -1,0 +1,73 @@
+"""The command `privsc`: sub-commands, and how errors end.
+
+Whatever a user can cause ends in one line on stderr and exit code 2; an interrupt ends with 130.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from phy.errors import PhyError
+from privsc import cli_db, cli_models, cli_run, cli_train
+from privsc.errors import PrivscError
+
+# typer carries a click of its own in some versions and uses the package in others; these are the classes it raises.
+UsageError: Any = typer.BadParameter.__mro__[1]
+ClickException: Any = typer.BadParameter.__mro__[2]
+
+app = typer.Typer(
+    name="privsc",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Privacy-preserving semantic communication: hide who is in a picture, send it, let only Bob paint it back.",
+    epilog="Start with: privsc demo",
+)
+app.command(epilog="Example: privsc demo --out results/demo")(cli_run.demo)
+app.command(epilog="Example: privsc run photo.jpg --db K.db --snr 10 --seed 1 --out results/photo")(cli_run.run)
+app.command(epilog="Example: privsc guard photo.jpg --db K.db --out results/guard")(cli_run.guard)
+app.add_typer(cli_db.app, name="db")
+app.add_typer(cli_train.app, name="train")
+app.add_typer(cli_models.app, name="models")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # every network is on this machine; nothing asks the hub
+    try:
+        code = app(args=list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except (PrivscError, PhyError) as error:
+        return _fail(str(error))
+    except UsageError as error:
+        return _usage(error)
+    except ClickException as error:
+        return _fail(error.format_message())
+    except (KeyboardInterrupt, typer.Abort):
+        print("privsc: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as with `privsc db list K.db | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except MemoryError:
+        return _fail("not enough memory; try a smaller photograph (--max-side)")
+
+
+def _fail(message: str) -> int:
+    print("privsc: " + " ".join(message.split()), file=sys.stderr)
+    return 2
+
+
+def _usage(error: Any) -> int:
+    """A command line that cannot be understood; a group without a command has printed its help already."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return 2
+    where = f" (see '{error.ctx.command_path} --help')" if error.ctx else ""
+    return _fail(f"{error.format_message()}{where}")

@@ -1,0 +1,69 @@
+"""What the sub-commands share: the console, options that occur more than once, progress bars."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+DatabaseOption = Annotated[Path, typer.Option("--db", metavar="K.db", help="Privacy database K.")]
+DatabaseArgument = Annotated[Path, typer.Argument(metavar="K.db", help="Privacy database K.")]
+OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results; made when missing.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
+
+
+class Stages:
+    """A progress display of stages that follow one another; call it with a name to begin the next one.
+
+    What the call returns is the callback for that stage: (steps done, steps in all, and for some what is being done).
+    """
+
+    def __init__(self, progress: Progress):
+        self._progress = progress
+        self._task: TaskID | None = None
+        self._name = ""
+
+    def __call__(self, name: str) -> Callable[..., None]:
+        self.finish()
+        self._task, self._name = self._progress.add_task(name, total=None), name
+        return self._update
+
+    def _update(self, done: int, total: int, what: object = "", *more: object) -> None:
+        if self._task is not None:
+            text = f"{self._name}: {what}" if isinstance(what, str) and what else self._name
+            if isinstance(what, float):
+                text = f"{self._name}, loss {what:.4f}"
+            self._progress.update(self._task, completed=done, total=total, description=text)
+
+    def finish(self) -> None:
+        """Mark the present stage as done."""
+        if self._task is not None:
+            total = self._progress.tasks[self._task].total or 1
+            self._progress.update(self._task, total=total, completed=total, description=self._name)
+            self._progress.stop_task(self._task)
+
+
+@contextmanager
+def stages() -> Iterator[Stages]:
+    """Progress on stderr while the block runs, so that stdout holds results only."""
+    columns: list[Any] = [
+        SpinnerColumn(finished_text="[green]✓"), TextColumn("{task.description}"), BarColumn(bar_width=24),
+        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+    ]  # fmt: skip
+    with Progress(*columns, console=errors, transient=not errors.is_terminal) as progress:
+        shown = Stages(progress)
+        yield shown
+        shown.finish()
+
+
+def number(value: float | None, digits: int = 2, unit: str = "") -> str:
+    """A figure for a table; a dash where it is absent."""
+    return "–" if value is None else f"{value:.{digits}f}{unit}"

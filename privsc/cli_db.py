@@ -1,0 +1,94 @@
+"""`privsc db`: make and fill the privacy database K."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from privsc.cli_common import DatabaseArgument, SeedOption, console, stages
+from privsc.database import Database
+
+app = typer.Typer(
+    no_args_is_help=True, help="The privacy database K: whom to hide, shared by transmitter and authorised receiver."
+)
+
+
+@app.command(epilog="Example: privsc db init K.db")
+def init(database: DatabaseArgument) -> None:
+    """Make an empty K."""
+    from privsc.features import load_encoder
+    from privsc.text import load_text_encoder
+
+    Database.create(database, load_encoder().identity, load_text_encoder().identity).close()
+    console.print(
+        f"{escape(str(database))}: made; add someone with: privsc db enrol {escape(str(database))} NAME PHOTO..."
+    )
+
+
+@app.command(epilog="Example: privsc db enrol K.db Vicky photos/vicky --class cat --prompt 'a photo of the cat Vicky'")
+def enrol(
+    database: DatabaseArgument,
+    name: Annotated[str, typer.Argument(help="What to call the entity.")],
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Photographs of it, or folders of them.")],
+    prompt: Annotated[
+        str | None, typer.Option(help="Text that stands for it; made from name and class if left out.")
+    ] = None,
+    class_word: Annotated[
+        str | None, typer.Option("--class", metavar="WORD", help="What it is in one word: cat, dog, person, cup...")
+    ] = None,
+    personalise: Annotated[
+        bool, typer.Option(help="Fine-tune the recovery on it (Algorithm 2); takes minutes, Bob's picture gains.")
+    ] = True,
+    seed: SeedOption = 0,
+) -> None:
+    """Add one entity from three or more photographs of it (one is possible)."""
+    from privsc.enrol import enrol as enrol_entity
+    from privsc.features import load_encoder
+    from privsc.files import find_photos, read_bytes
+
+    with Database.open(database, load_encoder().identity) as db, stages() as stage:
+        data = [read_bytes(path) for path in find_photos(photos)]
+        entity = enrol_entity(
+            db, name, data, prompt=prompt, class_word=class_word, personalise=personalise, seed=seed,
+            progress=stage(f"enrolling {escape(name)}"),
+        )  # fmt: skip
+    console.print(
+        f"{escape(entity.name)}: index {entity.index}, {len(entity.samples)} photographs, "
+        f'prompt "{escape(entity.prompt)}", personalised: {"yes" if entity.adapter else "no"}'
+    )
+
+
+@app.command("list", epilog="Example: privsc db list K.db")
+def list_(database: DatabaseArgument) -> None:
+    """Show the entities of K."""
+    table = Table("index", "name", "class", "photographs", "Gamma", "personalised", "prompt")
+    with Database.open(database) as db:
+        entities = db.entities()
+    for entity in entities:
+        gamma = "–" if entity.gamma is None else f"{entity.gamma:.3f}"
+        table.add_row(
+            str(entity.index), escape(entity.name), escape(entity.class_word), str(len(entity.samples)), gamma,
+            "yes" if entity.adapter else "no", escape(entity.prompt),
+        )  # fmt: skip
+    console.print(table if entities else f"{escape(str(database))}: holds nobody yet")
+
+
+@app.command(epilog="Example: privsc db remove K.db Vicky")
+def remove(database: DatabaseArgument, name: Annotated[str, typer.Argument(help="The entity to forget.")]) -> None:
+    """Forget one entity; its index is never given to another."""
+    with Database.open(database) as db:
+        entity = db.remove(name)
+    console.print(f"{escape(entity.name)}: removed")
+
+
+@app.command(epilog="Example: privsc db info K.db")
+def info(database: DatabaseArgument) -> None:
+    """Show version, encoder, size and digest of K."""
+    with Database.open(database) as db:
+        facts = db.info()
+    for key, value in facts.items():
+        console.print(f"{key:10s} {escape(str(value))}", soft_wrap=True)

@@ -1,0 +1,113 @@
+"""`privsc guard`, `privsc run` and `privsc demo`: what happens to an image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from privsc.cli_common import DatabaseOption, OutOption, SeedOption, console, number, stages
+
+ImageArgument = Annotated[Path, typer.Argument(metavar="IMAGE", help="Photograph to send.")]
+
+
+def guard(image: ImageArgument, database: DatabaseOption, out: OutOption) -> None:
+    """Hide the entities of K in a photograph: writes masked.png, mask.png and guard.json."""
+    from privsc.database import Database
+    from privsc.features import load_encoder
+    from privsc.files import ResultFolder, read_photo
+    from privsc.guard import Guard
+    from privsc.report import guard_files
+    from privsc.segmenter import load_segmenter
+
+    photo = read_photo(image)
+    encoder = load_encoder()
+    with Database.open(database, encoder.identity) as db:
+        guarded = Guard(encoder, load_segmenter())(photo, db.entities())
+    with ResultFolder(out) as results:
+        for name, data in guard_files(guarded).items():
+            results.add(name, data)
+    names = ", ".join(f"{d.name} ({d.score:.2f})" for d in guarded.detections) or "nobody of K found"
+    console.print(f"{escape(str(image))}: {escape(names)}; {100 * guarded.mask.mean():.1f} % of the pixels hidden; "
+                  f"results in {escape(str(results.path))}")  # fmt: skip
+
+
+def run(
+    image: ImageArgument,
+    database: DatabaseOption,
+    out: OutOption,
+    channel: Annotated[str, typer.Option(help="Channel to both receivers.")] = "awgn",
+    snr: Annotated[float, typer.Option(metavar="DB", help="Es/N0 at Bob in dB.")] = 10.0,
+    eve_snr: Annotated[float | None, typer.Option(metavar="DB", help="Es/N0 at Eve in dB; Bob's if left out.")] = None,
+    seed: SeedOption = 0,
+    codec: Annotated[str, typer.Option(help="Learned codec that carries the pixels.")] = "image8x4",
+    coding: Annotated[str, typer.Option(help="pixels, webp, avif or jpeg.")] = "pixels",
+    quality: Annotated[int, typer.Option(help="1 to 100, of webp, avif and jpeg.")] = 80,
+    max_side: Annotated[int, typer.Option(metavar="PX", help="Larger photographs are scaled down to this.")] = 640,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps; the model's own number if left out.")] = None,
+    init: Annotated[str, typer.Option(help="Where Bob's recovery starts: reference or noise.")] = "reference",
+    eve_class: Annotated[
+        str | None, typer.Option(metavar="WORD", help="Class word that Eve knows; the true one if left out.")
+    ] = None,
+) -> None:
+    """Send a photograph to Bob and to Eve; writes pictures and report.json."""
+    from privsc.config import RunConfig
+    from privsc.files import read_photo
+
+    config = RunConfig.build(
+        channel=channel, snr_db=snr, eve_snr_db=eve_snr, seed=seed, codec=codec, coding=coding, quality=quality,
+        max_side=max_side, steps=steps, init=init, eve_class_word=eve_class,
+    )  # fmt: skip
+    photo = read_photo(image, config.max_side)
+
+    from privsc.database import Database
+    from privsc.features import load_encoder
+    from privsc.files import ResultFolder
+    from privsc.report import run_files
+    from privsc.trial import Models, run_trial
+
+    with Database.open(database, load_encoder().identity) as db, ResultFolder(out) as results, stages() as stage:
+        trial = run_trial(photo, db, Models.load(), config, stage)
+        stage("pictures")
+        for name, data in run_files(trial).items():
+            results.add(name, data)
+    console.print(receivers_table([trial.figures]))
+    hidden = ", ".join(entity["name"] for entity in trial.figures["hidden"]) or "nobody of K was found"
+    console.print(f"hidden: {escape(hidden)}; results in {escape(str(results.path))}")
+
+
+def demo(
+    out: OutOption = Path("results/demo"),
+    seed: SeedOption = 0,
+) -> None:
+    """The whole chain on a photograph of a cat that the Python dependencies carry; no download, no radio."""
+    from privsc.demo import NOTE, run_demo
+
+    with stages() as stage:
+        rows = run_demo(out, seed, stage)
+    console.print(receivers_table(rows))
+    console.print(f"[dim]{NOTE}[/dim]")
+    console.print(f"pictures: {escape(str(out / 'fig4.png'))}; figures: {escape(str(out / 'report.json'))}")
+
+
+def receivers_table(rows: list[dict[str, Any]]) -> Table:
+    """Bob and Eve of one or several runs, a line each."""
+    table = Table("SNR", "who", "message errors", "PSNR", "private PSNR", "SSIM", "private SSIM", "recognised as")
+    for figures in rows:
+        link = figures["link"]
+        for who, snr, rate in (
+            ("bob", link["snr_db"], link["message_error_rate"]),
+            ("eve", link["eve_snr_db"], link["eve_message_error_rate"]),
+        ):
+            one = figures[who]
+            known = one["identified"] or ("nobody" if one["regions"] else "–")
+            psnr = "exact" if one["exact"] else number(one["psnr"], 2, " dB")
+            table.add_row(
+                f"{snr:g} dB", who.capitalize(), number(None if rate is None else 100 * rate, 3, " %"), psnr,
+                number(one["psnr_private"], 2, " dB"), number(one["ssim"], 3), number(one["ssim_private"], 3),
+                "image lost" if one["failure"] else escape(known),
+            )  # fmt: skip
+    return table

@@ -1,0 +1,142 @@
+"""`privsc demo`: the chain on the photograph of Chelsea the cat that scikit-image carries.
+
+K is enrolled from views of the photograph (other crops, mirrored, in other light, in other perspective) together with
+two decoys from the same package; the image sent is a view that K does not hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from skimage import data, transform
+
+from privsc import models
+from privsc.config import RunConfig
+from privsc.database import Database
+from privsc.errors import DatabaseError
+from privsc.files import ResultFolder, encode_png, output_folder, to_json
+from privsc.report import grid_picture
+from privsc.trial import Models, Stage, Trial, receive_trial, send
+
+SNRS = (5.0, 10.0, 15.0, 20.0)  # [dB]
+NAME = "Chelsea"
+VIEWS = 4  # enrolled of each entity
+NOTE = (
+    "Views of one photograph make this easier than life: the cat sent has the pose of the cat enrolled. "
+    "For photographs that K does not hold in any form, see the README."
+)
+ENTITIES: tuple[tuple[str, Callable[[], np.ndarray], str, str], ...] = (
+    (NAME, data.chelsea, "cat", "a photo of the cat Chelsea"),
+    ("Astronaut", data.astronaut, "person", "a photo of an astronaut in an orange suit"),
+    ("Coffee", data.coffee, "cup", "a photo of a cup of coffee on a wooden table"),
+)
+
+
+def view(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Another view of a photograph, [H, W, 3] uint8: cropped, perhaps mirrored, tilted, in other light.
+
+    The corners of the new picture are drawn within the photograph, so that nothing has to be made up.
+    """
+    height, width = photo.shape[:2]
+    share = rng.uniform(0.85, 0.95)
+    left, top = rng.uniform(0, 1 - share, 2) * (width, height)
+    right, bottom = left + share * width, top + share * height
+    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+    corners += rng.uniform(-0.04, 0.04, (4, 2)) * (width, height)
+    corners = np.clip(corners, 0, (width - 1, height - 1))
+    if rng.random() < 0.5:
+        corners = corners[[1, 0, 3, 2]]
+    size = np.array([round(share * width), round(share * height)])
+    square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * (size - 1)
+    to_photo = transform.ProjectiveTransform.from_estimate(square, corners)
+    seen = transform.warp(photo, to_photo, output_shape=size[::-1], order=3, mode="edge")  # [H, W, 3] in [0, 1]
+    light = rng.uniform(0.85, 1.15) * rng.uniform(0.95, 1.05, 3)
+    seen = np.clip(seen * light, 0, 1) ** rng.uniform(0.85, 1.2)
+    return np.rint(255 * seen).astype(np.uint8)
+
+
+def views(photo: np.ndarray, count: int, seed: int) -> list[np.ndarray]:
+    """`count` views of a photograph, the same for the same seed."""
+    rng = np.random.default_rng(seed)
+    return [view(photo, rng) for _ in range(count)]
+
+
+def _encoded(image: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "JPEG", quality=95, subsampling=0)
+    return buffer.getvalue()
+
+
+def database(folder: Path, seed: int, stage: Stage) -> Database:
+    """K of the demo; one that an earlier run made from the same photographs and networks is used again."""
+    from privsc.enrol import enrol
+    from privsc.features import load_encoder
+    from privsc.text import load_text_encoder
+
+    photos = {name: [_encoded(v) for v in views(load(), VIEWS, seed)] for name, load, _, _ in ENTITIES}
+    encoder, text = load_encoder().identity, load_text_encoder().identity
+    recipe = _recipe(photos, seed, encoder, text)
+    path, note = folder / "K.db", folder / "K.recipe.json"
+    if note.is_file() and note.read_text() == recipe:
+        try:
+            return Database.open(path, encoder)
+        except DatabaseError:  # harmed or half-made: it is made again below
+            pass
+    fresh = folder / "K.db.partial"
+    fresh.unlink(missing_ok=True)
+    note.unlink(missing_ok=True)
+    with Database.create(fresh, encoder, text) as db:
+        for name, _, word, prompt in ENTITIES:
+            enrol(
+                db, name, photos[name], prompt=prompt, class_word=word, personalise=name == NAME, seed=seed,
+                progress=stage(f"enrolling {name}"),
+            )  # fmt: skip
+    fresh.replace(path)
+    note.write_text(recipe)
+    return Database.open(path, encoder)
+
+
+def _recipe(photos: dict[str, list[bytes]], seed: int, encoder: str, text: str) -> str:
+    """What K is made of, so that it is made again when a photograph, a network or the seed changes."""
+    digests = {name: [hashlib.sha256(photo).hexdigest() for photo in those] for name, those in photos.items()}
+    weights = {file.name: file.sha256 for file in models.read_manifest() if file.name.startswith("weights/")}
+    recipe = {"photos": digests, "seed": seed, "encoder": encoder, "text": text, "weights": weights}
+    return json.dumps(recipe, indent=2, sort_keys=True)
+
+
+def run_demo(out: Path, seed: int, stage: Stage) -> list[dict[str, Any]]:
+    """Chelsea at each SNR of `SNRS`, Bob and Eve alike; writes fig4.png and report.json and returns their figures."""
+    folder = output_folder(out)
+    config = RunConfig.build(seed=seed)
+    stage("networks")
+    networks = Models.load()
+    with database(folder, seed, stage) as db, ResultFolder(folder) as results:
+        sent_view = view(data.chelsea(), np.random.default_rng((seed, 1)))
+        stage("guard and transmitter")
+        sent, seconds = send(sent_view, db, networks, config)
+        trials: list[Trial] = []
+        for snr in SNRS:
+            at_snr = config.model_copy(update={"snr_db": snr})
+            trials.append(receive_trial(sent, seconds, db, networks, at_snr, _labelled(stage, f"{snr:g} dB")))
+        stage("pictures")
+        results.add("fig4.png", grid_picture(trials, NAME))
+        results.add("sent.png", encode_png(sent.image))
+        results.add("masked.png", encode_png(sent.guarded.masked))
+        results.add("mask.png", encode_png(sent.guarded.mask))
+        for snr, trial in zip(SNRS, trials, strict=True):
+            results.add(f"received-{snr:g}dB.png", encode_png(trial.bob.heard.image))
+            results.add(f"bob-{snr:g}dB.png", encode_png(trial.bob.restored))
+            results.add(f"eve-{snr:g}dB.png", encode_png(trial.eve.restored))
+        results.add("report.json", to_json({"note": NOTE, "truth": NAME, "runs": [t.figures for t in trials]}))
+    return [trial.figures for trial in trials]
+
+
+def _labelled(stage: Stage, label: str) -> Stage:
+    return lambda name: stage(f"{label}: {name}")
