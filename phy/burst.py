@@ -76,8 +76,8 @@ class Layout:
 class PowerLimit:
     """Constraint (9) of the paper, |x|^2 <= P_max, on samples: peak and mean power, both linear.
 
-    action: ``refuse`` raises PowerExceeded; ``scale`` turns a burst down until both limits hold (its SNR falls with it);
-    ``clip`` limits only the peaks (which adds distortion) and then scales to the mean.
+    action: ``refuse`` raises PowerExceeded; ``scale`` turns a burst down until both limits hold (its SNR falls with
+    it); ``clip`` limits only the peaks (which adds distortion) and then scales to the mean.
     """
 
     peak: float = np.inf
@@ -107,13 +107,15 @@ class PowerLimit:
         if self.action == "clip":
             samples = samples * np.minimum(1, np.sqrt(self.peak / np.maximum(power, 1e-30))).astype(np.float32)
             peak, mean = np.minimum(peak, self.peak), np.mean(samples.real**2 + samples.imag**2, axis=1)
-        scale = np.sqrt(np.minimum(1, np.minimum(self.peak / np.maximum(peak, 1e-30), self.mean / np.maximum(mean, 1e-30))))
+        room = np.minimum(self.peak / np.maximum(peak, 1e-30), self.mean / np.maximum(mean, 1e-30))
+        scale = np.sqrt(np.minimum(1, room))
         return samples * scale[:, None].astype(np.float32)
 
 
 @dataclass(frozen=True)
 class BurstTransmitter:
-    """Header and payload symbols of frames to IQ. gap: zeros after every burst [samples]; amplitude: of unit-energy symbols."""
+    """Header and payload symbols of frames to IQ. gap: zeros after every burst [samples]; amplitude: of unit-energy
+    symbols."""
 
     layout: Layout = field(default_factory=Layout)
     gap: int = 0
@@ -125,7 +127,8 @@ class BurstTransmitter:
             raise BurstError(f"gap must be >= 0 and amplitude positive, got {self.gap} and {self.amplitude}")
 
     def bursts(self, data: np.ndarray) -> np.ndarray:
-        """data [F, B] complex64 to bursts [F, num_samples(B) + gap] complex64; silence is not counted in the mean power."""
+        """data [F, B] complex64 to bursts [F, num_samples(B) + gap] complex64; silence is not counted in the mean
+        power."""
         shaped = self.layout.pulse.shape(self.layout.assemble(data)) * np.float32(self.amplitude)
         limited = self.limit.apply(shaped)
         if self.gap == 0:

@@ -1,7 +1,7 @@
 """Acquired preambles to frames, many at once: channel, header, clock, phase, payload. No state between calls.
 
-    Acquired ──channel estimate──► equaliser ──blocks──► preamble, header ──pilots──► FrameFormat ──► Found with header
-    Found    ──blocks──► clock offset ──► symbols ──pilots, header as sent──► FrameFormat ──► BurstFrame
+Acquired ──channel estimate──► equaliser ──blocks──► preamble, header ──pilots──► FrameFormat ──► Found with header
+Found    ──blocks──► clock offset ──► symbols ──pilots, header as sent──► FrameFormat ──► BurstFrame
 """
 
 from __future__ import annotations
@@ -42,10 +42,11 @@ class Found:
 class BurstFrame:
     """One received frame.
 
-    header: the format's header. body: [P + 4] uint8, payload and CRC as decided. crc_ok: the CRC's verdict. start: index of
-    the sample at the peak of the preamble's first symbol. snr_db: Es/N0 [dB] after equalisation. cfo: [rad/sample].
-    clock_ppm: sample period of the transmitter against the receiver's, minus one. evm_db: [dB]. codec: name. selective:
-    the channel was equalised as frequency-selective. symbols: [L] complex64 equalised payload. end: first sample after it.
+    header: the format's header. body: [P + 4] uint8, payload and CRC as decided. crc_ok: the CRC's verdict. start:
+    index of the sample at the peak of the preamble's first symbol. snr_db: Es/N0 [dB] after equalisation. cfo:
+    [rad/sample]. clock_ppm: sample period of the transmitter against the receiver's, minus one. evm_db: [dB]. codec:
+    name. selective: the channel was equalised as frequency-selective. symbols: [L] complex64 equalised payload. end:
+    first sample after it.
     """
 
     header: Any
@@ -174,13 +175,17 @@ class Demodulator:
         ends = start + pulse.num_samples(total)
         name = self.format.codec_name(headers[0])
         return [
-            BurstFrame(headers[i], bodies[i], bool(verdicts[i]), int(start[i]) + pulse.delay, float(-level[i]), payload[i],
-                       float(cfo[i]), float(drift[i] * 1e6), float(level[i]), name, bool(estimate.selective[i]), int(ends[i]))
+            BurstFrame(
+                header=headers[i], body=bodies[i], crc_ok=bool(verdicts[i]), start=int(start[i]) + pulse.delay,
+                snr_db=float(-level[i]), symbols=payload[i], cfo=float(cfo[i]), clock_ppm=float(drift[i] * 1e6),
+                evm_db=float(level[i]), codec=name, selective=bool(estimate.selective[i]), end=int(ends[i]),
+            )
             for i in range(len(found))
         ]  # fmt: skip
 
     def _known(self, count: int, header_sent: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """Positions [K] and values [K] or [F, K] of the known symbols: preamble, pilots and the header once it is read."""
+        """Positions [K] and values [K] or [F, K] of the known symbols: preamble, pilots and the header once it is
+        read."""
         layout = self.layout
         where = np.concatenate([np.arange(len(layout.preamble)), layout.pilot_positions(count)])
         known = np.concatenate([layout.preamble.symbols, pilot_symbols(layout.num_pilots(count))])

@@ -4,9 +4,10 @@
                      ──taps at the sample rate, MMSE──────┴─ the simpler one that explains the samples ──► H(f), noise
     samples ──overlapping blocks, FFT──► R ──W(f) = H*(f) / (sum over aliases |H|^2 + sps var)──► fold ──IFFT──► symbols
 
-One filter does matched filtering, equalisation, fractional timing and the step down to symbol rate; the sum over aliases is
-the fractionally spaced MMSE equaliser (Falconer et al., IEEE Commun. Mag. 40 (2002) 58, without cyclic prefix: blocks
-overlap and their edges are thrown away). All frames of a batch are processed at once; F is the number of frames.
+One filter does matched filtering, equalisation, fractional timing and the step down to symbol rate; the sum over
+aliases is the fractionally spaced MMSE equaliser (Falconer et al., IEEE Commun. Mag. 40 (2002) 58, without cyclic
+prefix: blocks overlap and their edges are thrown away). All frames of a batch are processed at once; F is the number of
+frames.
 """
 
 from __future__ import annotations
@@ -32,15 +33,15 @@ _FINE = np.arange(-24, 25) / 16.0  # [samples] fractional delays tried for the f
 
 @dataclass
 class ChannelEstimate:
-    """response: [F, N] complex64, H(f) on the N = BLOCK sps bins of a block, pulse and delay included. noise: [F] float32,
-    variance of a complex sample. snr: [F] float32, Es/N0 (linear). selective: [F] bool, tap model chosen."""
+    """response: [F, N] complex64, H(f) on the N = BLOCK sps bins of a block, pulse and delay included. noise: [F]
+    float32, variance of a complex sample. snr: [F] float32, Es/N0 (linear). selective: [F] bool, tap model chosen."""
 
     response: np.ndarray
     noise: np.ndarray
     snr: np.ndarray
     selective: np.ndarray
 
-    def take(self, index: np.ndarray) -> ChannelEstimate:
+    def take(self, index: np.ndarray | slice) -> ChannelEstimate:
         return ChannelEstimate(self.response[index], self.noise[index], self.snr[index], self.selective[index])
 
 
@@ -62,7 +63,8 @@ class ChannelEstimator:
         self._clean = np.arange(pulse.delay - 2 * sps, pulse.delay + len(preamble) * sps - pulse.delay)
         offsets = np.arange(-self.reach, self.reach + 1)
         shift = _FINE[None, :] - offsets[:, None]
-        self._interpolate = (np.sinc(shift) * np.i0(4 * np.sqrt(np.clip(1 - (shift / 6.0) ** 2, 0, 1))) / np.i0(4.0)).astype(np.float32)
+        window = np.i0(4 * np.sqrt(np.clip(1 - (shift / 6.0) ** 2, 0, 1))) / np.i0(4.0)  # Kaiser, 6 samples a side
+        self._interpolate = (np.sinc(shift) * window).astype(np.float32)
         frequency = scipy.fft.fftfreq(self.size)
         self._angular = (2 * np.pi * frequency).astype(np.float32)
         self._angular_short = (2 * np.pi * scipy.fft.fftfreq(self._transform)).astype(np.float32)
@@ -81,10 +83,12 @@ class ChannelEstimator:
         self._rows = self._rows.astype(np.complex64)
 
     def estimate(self, samples: np.ndarray, start: np.ndarray, cfo: np.ndarray) -> ChannelEstimate:
-        """samples: [N] complex64, start: [F] int64 as ``Acquired.start``, at least 4 samples inside; cfo: [F] [rad/sample].
-        Phases refer to the sample at ``start``."""
+        """samples: [N] complex64, start: [F] int64 as ``Acquired.start``, at least 4 samples inside; cfo: [F]
+        [rad/sample]. Phases refer to the sample at ``start``."""
         time = np.arange(self.length) - self.reach
-        cut = samples[start[:, None] + time] * np.exp(-1j * cfo[:, None] * time).astype(np.complex64)
+        cut = np.lib.stride_tricks.sliding_window_view(samples, self.length)[start - self.reach] * np.exp(
+            -1j * cfo[:, None] * time
+        ).astype(np.complex64)
         span = len(self._template)
         match = np.stack([cut[:, o : o + span] @ self._template for o in range(2 * self.reach + 1)], axis=1)  # [F, 9]
         fine = match @ self._interpolate  # [F, fine]
@@ -113,7 +117,8 @@ class ChannelEstimator:
         total = _mean_power(seen)
         h = seen @ self._solvers[5].T  # first look, as if at 20 dB
         residual = _mean_power(seen - h @ self._rows.T) * count / (count - self._freedom[5])
-        ratio_db = 10 * np.log10(np.maximum(total - residual, 1e-3 * total + 1e-30) / np.maximum(residual, 1e-9 * total + 1e-30))
+        useful = np.maximum(total - residual, 1e-3 * total + 1e-30)
+        ratio_db = 10 * np.log10(useful / np.maximum(residual, 1e-9 * total + 1e-30))
         grid = np.clip(np.round((ratio_db - _RATIOS_DB[0]) / 5.0), 0, len(_RATIOS_DB) - 1).astype(int)
         selective = flat_residual > _SELECTIVE * residual
         for level in np.unique(grid[selective]):
@@ -128,9 +133,9 @@ class ChannelEstimator:
 
 @dataclass
 class Equaliser:
-    """weights: [F, N] complex64, unbiased MMSE filter in the frequency domain. error: [F] float32, predicted variance of an
-    equalised symbol (noise and residual interference) for symbols of mean energy 1. edge: [F, M] complex64, weights of the
-    timing estimate, H*(f) H(f - 1/T): only where two aliases of the pulse overlap."""
+    """weights: [F, N] complex64, unbiased MMSE filter in the frequency domain. error: [F] float32, predicted variance
+    of an equalised symbol (noise and residual interference) for symbols of mean energy 1. edge: [F, M] complex64,
+    weights of the timing estimate, H*(f) H(f - 1/T): only where two aliases of the pulse overlap."""
 
     weights: np.ndarray
     error: np.ndarray
@@ -150,22 +155,20 @@ class Equaliser:
         edge = h[:, :BLOCK].conj() * h[:, -BLOCK:]
         return cls(weights.astype(np.complex64), error, edge)
 
-    def take(self, index: np.ndarray) -> Equaliser:
-        return Equaliser(self.weights[index], self.error[index], self.edge[index])
-
 
 class BlockDemodulator:
     """Samples of frames to symbols, ``VALID`` symbols from each block of ``BLOCK``."""
 
     def __init__(self, preamble: Preamble, pulse: Pulse) -> None:
         self.pulse, self.size, self.reference = pulse, BLOCK * pulse.sps, len(preamble) / 2
-        self._angular = (2 * np.pi * scipy.fft.fftfreq(self.size)).astype(np.float32)
 
-    def spectra(self, samples: np.ndarray, start: np.ndarray, cfo: np.ndarray, blocks: int, drift: np.ndarray) -> np.ndarray:
+    def spectra(
+        self, samples: np.ndarray, start: np.ndarray, cfo: np.ndarray, blocks: int, drift: np.ndarray
+    ) -> np.ndarray:
         """[F, blocks, N] complex64: FFTs of blocks, frequency offset removed, reference sample ``start``.
 
-        drift: [F] samples by which the transmitter's clock runs away per sample; block positions follow it to the sample.
-        samples must reach ``needed(blocks)`` beyond every start and GUARD sps before it.
+        drift: [F] samples by which the transmitter's clock runs away per sample; block positions follow it to the
+        sample. samples must reach ``needed(blocks)`` beyond every start and GUARD sps before it.
         """
         sps = self.pulse.sps
         nominal = (np.arange(blocks) * VALID - GUARD) * sps + self.pulse.delay  # relative to start
@@ -179,8 +182,8 @@ class BlockDemodulator:
         return scipy.fft.fft(cut, axis=2, overwrite_x=True)
 
     def late(self, blocks: int, drift: np.ndarray, placed: np.ndarray) -> np.ndarray:
-        """[F, blocks] samples by which the signal comes late in a block, after ``placed`` moved it by whole samples; the
-        channel estimate's delay holds at the middle of the preamble."""
+        """[F, blocks] samples by which the signal comes late in a block, after ``placed`` moved it by whole samples;
+        the channel estimate's delay holds at the middle of the preamble."""
         nominal = (np.arange(blocks) * VALID - GUARD) * self.pulse.sps + self.pulse.delay
         return drift[:, None] * self.centres(blocks) - np.round(placed[:, None] * nominal)
 
@@ -193,7 +196,10 @@ class BlockDemodulator:
         frames, blocks, _ = spectra.shape
         filtered = spectra * equaliser.weights[:, None, :]
         if np.any(late):
-            filtered *= np.exp(1j * (self._angular * late[:, :, None].astype(np.float32)))
+            turn = (2 * np.pi / self.size) * late.reshape(-1)  # [rad/bin]
+            ramp = _rotation(-turn, self.size)
+            ramp[:, self.size // 2 :] *= np.exp(-1j * self.size * turn).astype(np.complex64)[:, None]  # negative bins
+            filtered *= ramp.reshape(frames, blocks, self.size)
         folded = filtered.reshape(frames, blocks, self.pulse.sps, BLOCK).sum(axis=2)
         out = scipy.fft.ifft(folded, axis=2, overwrite_x=True)[:, :, GUARD : GUARD + VALID]
         return np.ascontiguousarray(out).reshape(frames, blocks * VALID)
@@ -216,4 +222,4 @@ def _rotation(cfo: np.ndarray, length: int) -> np.ndarray:
 
 def _mean_power(x: np.ndarray) -> np.ndarray:
     """[F, K] complex to [F] float32."""
-    return np.mean(x.real**2 + x.imag**2, axis=1, dtype=np.float64).astype(np.float32)
+    return np.asarray(np.mean(x.real**2 + x.imag**2, axis=1, dtype=np.float64), np.float32)

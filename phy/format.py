@@ -1,4 +1,5 @@
-"""What the burst modem carries: formats turn decided symbols into frames. The modem knows symbols, a format knows bytes.
+"""What the burst modem carries: formats turn decided symbols into frames. The modem knows symbols, a format knows
+bytes.
 
     header symbols [F, H] ──read_headers──► headers, and the header symbols as they were sent (training for the payload)
     payload symbols [F, L] ──read_payloads──► bodies [F, P + 4], CRC verdicts
@@ -34,7 +35,9 @@ class FrameFormat(Protocol):
         """Frames of one group are demapped together: equal L, equal codec."""
         ...
 
-    def read_payloads(self, headers: list[Any], symbols: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def read_payloads(
+        self, headers: list[Any], symbols: np.ndarray, noise: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """One group: symbols [F, L], noise [F], to (bodies [F, P + 4] uint8, CRC right [F] bool)."""
         ...
 
@@ -46,7 +49,9 @@ class ImageFormat:
 
     header_symbols = HEADER_SYMBOLS
 
-    def read_headers(self, symbols: np.ndarray, noise: np.ndarray) -> tuple[list[Header | None], list[str | None], np.ndarray]:
+    def read_headers(
+        self, symbols: np.ndarray, noise: np.ndarray
+    ) -> tuple[list[Header | None], list[str | None], np.ndarray]:
         bits = convcode.decode(np.ascontiguousarray(symbols, np.complex64).view(np.float32), 8 * HEADER_BYTES)
         packed = np.packbits(bits, axis=1)
         headers: list[Header | None] = []
@@ -69,7 +74,9 @@ class ImageFormat:
     def group(self, header: Header) -> tuple:
         return (header.codec_id, header.payload_bytes)
 
-    def read_payloads(self, headers: list[Header], symbols: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def read_payloads(
+        self, headers: list[Header], symbols: np.ndarray, noise: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         bodies = demodulate_payloads(symbols, self._codec(headers[0]), headers[0].payload_bytes)
         return bodies, crc_ok(bodies)
 

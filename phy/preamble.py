@@ -1,15 +1,18 @@
 """Preamble and pilots: the known symbols of a burst.
 
-    preamble = [ up-chirp, half symbols | down-chirp, half symbols ]      then body with one pilot every ``spacing`` symbols
+    preamble = [ up-chirp, half symbols | down-chirp, half symbols ]      then body with one pilot every ``spacing``
+    symbols
 
-Each half is a Zadoff-Chu sequence of root +1 and -1 (Chu, IEEE Trans. Inf. Theory 18 (1972) 531): constant modulus, flat
-spectrum, low peak power after shaping. A frequency offset moves the correlation peak of a chirp instead of destroying it:
-w rad/symbol moves the up-chirp's peak by -w half / 2 pi symbols and the down-chirp's by the opposite. One correlator
-therefore detects over the whole range of frequency offsets, and the distance between the two peaks is the offset.
+Each half is a Zadoff-Chu sequence of root +1 and -1 (Chu, IEEE Trans. Inf. Theory 18 (1972) 531): constant modulus,
+flat spectrum, low peak power after shaping. A frequency offset moves the correlation peak of a chirp instead of
+destroying it: w rad/symbol moves the up-chirp's peak by -w half / 2 pi symbols and the down-chirp's by the opposite.
+One correlator therefore detects over the whole range of frequency offsets, and the distance between the two peaks is
+the offset.
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -50,19 +53,25 @@ class Preamble:
 
 
 def chirp(length: int) -> np.ndarray:
-    """Zadoff-Chu sequence of even length and root 1, frequency rising from -pi to pi rad/symbol: [length] complex128."""
+    """Zadoff-Chu sequence of even length and root 1, frequency rising from -pi to pi rad/symbol: [length]
+    complex128."""
     n = np.arange(length) - length / 2 + 0.5
     return np.exp(1j * np.pi * n**2 / length)
+
+
+@functools.cache
+def _register() -> np.ndarray:
+    """One period of the pilots, [511] complex64."""
+    state, bits = 0x1A5, np.empty(2 * 511, np.int64)
+    for i in range(len(bits)):
+        bits[i] = state & 1
+        state = (state >> 1) | (((state ^ (state >> 4)) & 1) << 8)
+    quadrant = 2 * bits[0::2] + bits[1::2]
+    return np.exp(1j * (np.pi / 4 + np.pi / 2 * quadrant)).astype(np.complex64)
 
 
 def pilot_symbols(count: int) -> np.ndarray:
     """The first ``count`` pilots: QPSK from a maximal-length register x^9 + x^4 + 1, [count] complex64, modulus 1."""
     if count < 0:
         raise PreambleError(f"count must not be negative, got {count}")
-    state, bits = 0x1A5, np.empty(2 * 511, np.int64)
-    for i in range(len(bits)):
-        bits[i] = state & 1
-        state = (state >> 1) | (((state ^ (state >> 4)) & 1) << 8)
-    quadrant = 2 * bits[0::2] + bits[1::2]
-    period = np.exp(1j * (np.pi / 4 + np.pi / 2 * quadrant)).astype(np.complex64)  # 511 symbols
-    return np.resize(period, count)
+    return np.resize(_register(), count)

@@ -2,9 +2,9 @@
 
     chunk ──check──► buffer ──Detector──► preambles ──Demodulator──► headers ──(wait for the payload)──► BurstFrame
 
-The search looks at every sample, inside frames too, at places fixed in the stream: the frames found do not depend on how the
-stream was cut, and a frame that follows a broken one is found like any other. The buffer holds what the oldest unfinished
-frame needs, and no more.
+The search looks at every sample, inside frames too, at places fixed in the stream: the frames found do not depend on
+how the stream was cut, and a frame that follows a broken one is found like any other. The buffer holds what the oldest
+unfinished frame needs, and no more.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class StreamError(PhyError):
 class StreamReceiver:
     """push(chunk) gives the frames that became complete; flush() those that end with the stream.
 
-    layout: must equal the transmitter's. frame_format: what the frames hold. detector: other thresholds than the default.
-    workers: threads that share the search and the payloads (numpy and scipy work outside the interpreter's lock).
-    counts: Counter of ``samples``, ``frames``, ``false_alarms`` (no burst behind the preamble), ``non_finite`` and
-    ``too_large`` samples (taken as zeros). refusals: Counter by cause as in ``phy.frame.CAUSES``.
+    layout: must equal the transmitter's. frame_format: what the frames hold. detector: other thresholds than the
+    default. workers: threads that share the search and the payloads (numpy and scipy work outside the interpreter's
+    lock). counts: Counter of ``samples``, ``frames``, ``false_alarms`` (no burst behind the preamble), ``non_finite``
+    and ``too_large`` samples (taken as zeros). refusals: Counter by cause as in ``phy.frame.CAUSES``.
     """
 
     def __init__(self, layout: Layout | None = None, frame_format: FrameFormat | None = None, *,
@@ -61,7 +61,9 @@ class StreamReceiver:
         self._searched = -self._lead + self.detector.before  # stream index of the next row to search
         self._waiting = Acquired(np.empty(0, np.int64), np.empty(0), np.empty(0, np.float32))
         self._pending: list[Found] = []  # starts are stream indices
-        self._doubtful: list[tuple[int, str]] = []  # refused headers; forgotten if they turn out to lie inside a good frame
+        self._doubtful: list[
+            tuple[int, str]
+        ] = []  # refused headers; forgotten if they turn out to lie inside a good frame
         self._good: list[tuple[int, int]] = []  # latest good frames, start and end
 
     @property
@@ -70,7 +72,8 @@ class StreamReceiver:
         return self._base + len(self._buffer) + self._fresh
 
     def push(self, chunk: np.ndarray) -> list[BurstFrame]:
-        """chunk: [N] complex (or real) samples, any N >= 0. Returns frames in order of their start, CRC right or wrong."""
+        """chunk: [N] complex (or real) samples, any N >= 0. Returns frames in order of their start, CRC right or
+        wrong."""
         samples = self._checked(chunk)
         self.counts["samples"] += len(samples)
         if len(samples):
@@ -109,7 +112,9 @@ class StreamReceiver:
     def _checked(self, chunk: np.ndarray) -> np.ndarray:
         samples = np.asarray(chunk)
         if samples.ndim != 1 or samples.dtype.kind not in "cfiu":
-            raise StreamError(f"a chunk must be [N] complex samples, got {samples.dtype} of shape {list(samples.shape)}")
+            raise StreamError(
+                f"a chunk must be [N] complex samples, got {samples.dtype} of shape {list(samples.shape)}"
+            )
         with np.errstate(over="ignore", invalid="ignore"):
             samples = np.array(samples, np.complex64)  # a copy: the caller may reuse its buffer
         if len(samples) == 0:
@@ -185,7 +190,8 @@ class StreamReceiver:
                 self._pending.append(one)
 
     def _read_payloads(self) -> list[BurstFrame]:
-        ready, later = [], []
+        ready: list[Found] = []
+        later: list[Found] = []
         for one in self._pending:
             done = one.start + self._demodulator.needed(one.symbols) <= self.position
             (ready if done else later).append(one)

@@ -4,8 +4,8 @@
             ──down-chirp correlation, joint metric──► start, coarse CFO            candidates only, one matrix product
             ──coherent correlation over the whole preamble──► start, CFO, metric   what is left
 
-Each metric is a correlation divided by the energy it was taken from (between 0 and about 1, no matter how strong the input
-is), so the false-alarm rate does not depend on gain or noise level: for L samples of white noise
+Each metric is a correlation divided by the energy it was taken from (between 0 and about 1, no matter how strong the
+input is), so the false-alarm rate does not depend on gain or noise level: for L samples of white noise
 P(metric > t) = (1 - t)^(L - 1) (beta distribution of a normalised matched filter; Kay, Detection Theory, sec. 9.4).
 """
 
@@ -53,8 +53,8 @@ class Acquired:
 class Detector:
     """Finds preambles in any stretch of samples; keeps no state.
 
-    false_alarm: probability per sample that white noise passes the first stage. joint_threshold, threshold: limits of the
-    second and third stage's metric. max_cfo: [rad/sample] largest frequency offset, at most 0.6 / sps.
+    false_alarm: probability per sample that white noise passes the first stage. joint_threshold, threshold: limits of
+    the second and third stage's metric. max_cfo: [rad/sample] largest frequency offset, at most 0.6 / sps.
     """
 
     def __init__(self, preamble: Preamble, pulse: Pulse, *, false_alarm: float = 5e-4, joint_threshold: float = 0.115,
@@ -82,16 +82,21 @@ class Detector:
         self._down = np.zeros((len(down) + lags - 1, lags), np.complex64)
         for lag in range(lags):
             self._down[lag : lag + len(down), lag] = down
-        # third stage: the whole preamble, partial sums of 4 symbols, then a bank of frequencies
+        # third stage: the whole preamble at a few offsets and a bank of frequencies around the coarse one
         template = preamble.template(pulse)
-        self._part = 4 * pulse.sps
-        self._padded = -(-len(template) // self._part) * self._part
-        self._template = np.zeros(self._padded, np.complex64)
-        self._template[: len(template)] = template.conj()
         self.full_energy = float(np.sum(np.abs(template) ** 2))
+        reach = int(_OFFSETS[-1])
         self._grid = np.linspace(-_FINE_CFO, _FINE_CFO, 21) * 2 / pulse.sps * 32 / preamble.half
-        middle = (np.arange(self._padded // self._part) + 0.5) * self._part
-        self._bank = np.exp(-1j * np.outer(middle, self._grid)).astype(np.complex64)
+        self._length = len(template) + 2 * reach
+        time = np.arange(self._length) - reach
+        bank = np.zeros((self._length, len(_OFFSETS), len(self._grid)), np.complex128)
+        for place in range(len(_OFFSETS)):
+            bank[place : place + len(template), place] = template.conj()[:, None]
+        bank *= np.exp(-1j * np.outer(time, self._grid))[:, None, :]
+        self._bank = bank.reshape(self._length, -1).astype(np.complex64)
+        self._step = np.pi / (self.window * pulse.sps)  # [rad/sample] between coarse frequencies
+        coarse = np.arange(-self._shift, self._shift + 1) * self._step
+        self._derotate = np.exp(-1j * np.outer(coarse, time)).astype(np.complex64)
 
     @property
     def before(self) -> int:
@@ -101,10 +106,11 @@ class Detector:
     @property
     def after(self) -> int:
         """Samples from a candidate on that the later stages look at."""
-        return self._padded + 3 * self._shift + len(_OFFSETS)
+        return self._length + 3 * self._shift + len(_OFFSETS)
 
     def candidates(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """First stage. samples: [rows * hop + row - hop] complex64 to (positions [K] int64 ascending, metric [K] float32)."""
+        """First stage. samples: [rows * hop + row - hop] complex64 to (positions [K] int64 ascending, metric [K]
+        float32)."""
         rows = (len(samples) - (self.row - self.hop)) // self.hop
         if rows < 1 or samples.ndim != 1:
             raise SyncError(f"samples must be [N] with N >= {self.row}, got shape {list(samples.shape)}")
@@ -136,12 +142,17 @@ class Detector:
         return _best_of_cells(np.concatenate(found), np.concatenate(metric))
 
     def refine(self, samples: np.ndarray, positions: np.ndarray, metric: np.ndarray) -> Acquired:
-        """Second and third stage. positions, metric: [K] from ``candidates``, at least ``before`` samples from the first
-        sample and ``after`` from the last one."""
-        parts = [self._joint(samples, positions[k : k + 2048], metric[k : k + 2048]) for k in range(0, len(positions), 2048)]
+        """Second and third stage. positions, metric: [K] from ``candidates``, at least ``before`` samples from the
+        first sample and ``after`` from the last one."""
+        parts = [
+            self._joint(samples, positions[k : k + 2048], metric[k : k + 2048]) for k in range(0, len(positions), 2048)
+        ]
         if not parts:
             return Acquired(np.empty(0, np.int64), np.empty(0), np.empty(0, np.float32))
-        start, cfo = (np.concatenate(column) for column in zip(*parts, strict=True))
+        rough = _one_per_preamble(
+            Acquired(*(np.concatenate(column) for column in zip(*parts, strict=True))), self.window // 2
+        )
+        start, cfo = rough.start, rough.cfo
         fine = [self._coherent(samples, start[k : k + 256], cfo[k : k + 256]) for k in range(0, len(start), 256)]
         if not fine:
             return Acquired(np.empty(0, np.int64), np.empty(0), np.empty(0, np.float32))
@@ -150,55 +161,48 @@ class Detector:
         return _one_per_preamble(acquired.take(np.flatnonzero(good)), self.window // 2)
 
     def _joint(self, samples, positions, metric):
-        """Up-chirp peaks [K] to (start [K'] int64, coarse cfo [K'] float64) where the down-chirp agrees."""
+        """Up-chirp peaks [K] to (start, coarse cfo, joint metric) [K'] where the down-chirp agrees."""
         sps, shift = self.pulse.sps, self._shift
-        begin = positions + self.window - shift
-        cut = samples[begin[:, None] + np.arange(len(self._down))]  # [K, len + lags - 1]
+        view = np.lib.stride_tricks.sliding_window_view(samples, len(self._down))
+        cut = view[positions + self.window - shift]  # [K, len + lags - 1]
         down = np.abs(cut @ self._down)  # [K, lags]
         lag = down.argmax(axis=1)
-        span = positions[:, None] + np.arange(self.pulse.delay - sps // 2, self.pulse.delay - sps // 2 + 2 * self.window)
-        energy = _power(samples[span]).sum(axis=1, dtype=np.float64)
-        first = np.sqrt(metric * sliding_last(samples, positions + self.pulse.delay - sps // 2, self.window) * self._energy)
+        begin = positions + self.pulse.delay - sps // 2
+        half = _energies(samples, begin, self.window)
+        energy = half + _energies(samples, begin + self.window, self.window)
+        first = np.sqrt(metric * half * self._energy)
         joint = (first + down[np.arange(len(lag)), lag]) ** 2 / np.maximum(2 * self._energy * energy, 1e-30)
         keep = joint > self.joint_threshold
         apart = (lag - shift)[keep]  # = -2 x the up-chirp's own displacement
         start = positions[keep] + np.round(apart / 2).astype(np.int64)
-        return start, np.pi * apart / (self.window * sps)
+        return start, self._step * apart, joint[keep]
 
     def _coherent(self, samples, start, cfo):
         """(start [K], cfo [K]) to refined (start, cfo, metric) by a search over offsets and frequencies."""
         reach = int(_OFFSETS[-1])
-        length = self._padded + 2 * reach
-        time = np.arange(length)
-        cut = samples[start[:, None] - reach + time] * np.exp(-1j * cfo[:, None] * (time - reach)).astype(np.complex64)
-        power = _power(cut)
-        sums = np.stack([
-            (cut[:, o : o + self._padded] * self._template).reshape(len(start), -1, self._part).sum(axis=2)
-            for o in range(2 * reach + 1)
-        ], axis=1)  # fmt: skip
-        score = _power(sums @ self._bank).reshape(len(start), -1)  # [K, offsets * frequencies]
-        best = score.argmax(axis=1)
-        offset, bin_ = np.divmod(best, len(self._grid))
+        view = np.lib.stride_tricks.sliding_window_view(samples, self._length)
+        cut = view[start - reach] * self._derotate[np.round(cfo / self._step).astype(np.int64) + self._shift]
+        table = _power(cut @ self._bank)  # [K, offsets * frequencies]
+        offset, at = np.divmod(table.argmax(axis=1), len(self._grid))
+        table = table.reshape(len(start), -1, len(self._grid))
         k = np.arange(len(start))
-        score = score.reshape(len(start), -1, len(self._grid))
-        inner = np.clip(bin_, 1, len(self._grid) - 2)
-        step = parabola(score[k, offset, inner - 1], score[k, offset, inner], score[k, offset, inner + 1])
-        first = self.pulse.delay - self.pulse.sps // 2 + offset
-        ahead = np.concatenate([np.zeros((len(start), 1)), np.cumsum(power, axis=1, dtype=np.float64)], axis=1)
-        energy = ahead[k, first + 2 * self.window] - ahead[k, first]
-        metric = score[k, offset, bin_] / np.maximum(energy * self.full_energy, 1e-30)
+        inner = np.clip(at, 1, len(self._grid) - 2)
+        step = parabola(table[k, offset, inner - 1], table[k, offset, inner], table[k, offset, inner + 1])
+        first = self.pulse.delay - self.pulse.sps // 2 + reach
+        energy = _power(cut[:, first : first + 2 * self.window]).sum(axis=1, dtype=np.float64)
+        metric = table[k, offset, at] / np.maximum(energy * self.full_energy, 1e-30)
         cfo = cfo + self._grid[inner] + step * (self._grid[1] - self._grid[0])
         return start + _OFFSETS[offset], cfo, metric.astype(np.float32)
 
 
 def sliding_sum(values: np.ndarray, length: int) -> np.ndarray:
     """Sums of ``length`` neighbours along the last axis by doubling: [..., N] to [..., N - length + 1], no drift."""
-    total, done, size = None, 0, 1
+    total, done, size = np.zeros_like(values[..., :1]), 0, 1
     window = values
     while True:
         if length & size:
             piece = window[..., done:]
-            total = piece if total is None else total[..., : piece.shape[-1]] + piece[..., : total.shape[-1]]
+            total = piece if done == 0 else total[..., : piece.shape[-1]] + piece[..., : total.shape[-1]]
             done += size
         if done == length:
             return total[..., : values.shape[-1] - length + 1]
@@ -206,9 +210,9 @@ def sliding_sum(values: np.ndarray, length: int) -> np.ndarray:
         size *= 2
 
 
-def sliding_last(samples: np.ndarray, start: np.ndarray, length: int) -> np.ndarray:
+def _energies(samples: np.ndarray, start: np.ndarray, length: int) -> np.ndarray:
     """Energy of ``length`` samples from each start: [K] float64."""
-    return _power(samples[start[:, None] + np.arange(length)]).sum(axis=1, dtype=np.float64)
+    return _power(np.lib.stride_tricks.sliding_window_view(samples, length)[start]).sum(axis=1, dtype=np.float64)
 
 
 def parabola(left: np.ndarray, middle: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -232,15 +236,13 @@ def _best_of_cells(positions: np.ndarray, metric: np.ndarray) -> tuple[np.ndarra
 
 
 def _one_per_preamble(acquired: Acquired, apart: int) -> Acquired:
-    """Drop entries less than ``apart`` samples from a stronger one."""
-    kept: dict[int, list[int]] = {}
-    keep = []
-    for i in np.argsort(-acquired.metric, kind="stable"):
-        start = int(acquired.start[i])
-        cell = start // apart
-        near = (other for c in (cell - 1, cell, cell + 1) for other in kept.get(c, ()))
-        if all(abs(other - start) >= apart for other in near):
-            kept.setdefault(cell, []).append(start)
-            keep.append(i)
-    index = np.array(keep, np.int64)
-    return acquired.take(index[np.argsort(acquired.start[index], kind="stable")])
+    """Entries that have no stronger one less than ``apart`` samples away, in order of their start."""
+    found = acquired.take(np.argsort(acquired.start, kind="stable"))
+    keep = np.ones(len(found), bool)
+    for distance in range(1, len(found)):
+        near = np.flatnonzero(found.start[distance:] - found.start[:-distance] < apart)
+        if len(near) == 0:  # sorted: farther neighbours are not near either
+            break
+        first_wins = found.metric[near] >= found.metric[near + distance]
+        keep[np.where(first_wins, near + distance, near)] = False
+    return found.take(np.flatnonzero(keep))

@@ -1,7 +1,7 @@
 """What changes within a burst: the clocks run apart, the phase and the gain wander.
 
-    block spectra ──band edges──► clock offset          needs no known symbols; every block, every frame of a batch
-    symbols ──known symbols──► residual frequency ──smoothed complex gain──► symbols of unit gain, noise, EVM
+block spectra ──band edges──► clock offset          needs no known symbols; every block, every frame of a batch
+symbols ──known symbols──► residual frequency ──smoothed complex gain──► symbols of unit gain, noise, EVM
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ import numpy as np
 from phy.equaliser import BLOCK, Equaliser
 
 MAX_PPM = 260.0  # clock offsets searched
-_PRIOR_PPM = 100.0  # standard deviation expected of a pair of radios: decides how far a short frame's estimate is trusted
+_PRIOR_PPM = (
+    100.0  # standard deviation expected of a pair of radios: decides how far a short frame's estimate is trusted
+)
 _KNOT = 32  # symbols between the points at which the gain is estimated
 _WANDER = ((0.2, 600.0), (0.08, 60.0))  # standard deviation (1 = the signal's amplitude) and length [symbols]
 
 
 @dataclass
 class Tracked:
-    """symbols: [F, L] complex64 of unit gain. cfo: [F] rad/symbol, residual frequency that was removed. noise: [F] float32,
-    variance of a symbol about its true value, so EVM = sqrt(noise). fit: [F] float32, share (0 to 1) of the pilots' energy
-    (those from ``first_pilot`` on) that agrees with them."""
+    """symbols: [F, L] complex64 of unit gain. cfo: [F] rad/symbol, residual frequency that was removed. noise: [F]
+    float32, variance of a symbol about its true value, so EVM = sqrt(noise). fit: [F] float32, share (0 to 1) of the
+    pilots' energy (those from ``first_pilot`` on) that agrees with them."""
 
     symbols: np.ndarray
     cfo: np.ndarray
@@ -41,7 +43,8 @@ def clock_offset(spectra: np.ndarray, equaliser: Equaliser, centres: np.ndarray,
     frames, blocks, _ = spectra.shape
     if blocks < 2:
         return np.zeros(frames)
-    line = np.einsum("fbk,fbk,fk->fb", spectra[:, :, :BLOCK], spectra[:, :, -BLOCK:].conj(), equaliser.edge, optimize=False)
+    product = spectra[:, :, :BLOCK] * spectra[:, :, -BLOCK:].conj()
+    line = (product @ equaliser.edge[:, :, None])[:, :, 0]  # [F, blocks]
     reach = np.minimum(centres, (symbols - 32) * sps)  # the last block is partly empty
     filled = np.clip((symbols * sps - centres) / (BLOCK * sps) + 0.5, 0.0, 1.0)
     steps = int(np.clip(np.ceil(MAX_PPM * 2e-6 * centres[-1] * 12 / sps), 24, 400))
@@ -84,9 +87,10 @@ def track(symbols: np.ndarray, where: np.ndarray, known: np.ndarray, error: np.n
     gain, freedom = _smooth(z, where, symbols.shape[1], error)  # [F, knots]
     left_over = np.sum(np.abs(z / _interpolate(gain, where) - 1) ** 2, axis=1)
     noise = (left_over + 16 * error) / (len(where) - freedom + 16)
-    correction = 1 / _interpolate(gain, np.arange(symbols.shape[1]))
+    correction = _between(gain.conj() / np.abs(gain) ** 2, symbols.shape[1])
     correction *= line(-cfo, symbols.shape[1])
-    return Tracked(symbols * correction, cfo, noise.astype(np.float32), fit.astype(np.float32))
+    correction *= symbols
+    return Tracked(correction, cfo, noise.astype(np.float32), fit.astype(np.float32))
 
 
 def line(cfo: np.ndarray, length: int) -> np.ndarray:
@@ -125,6 +129,14 @@ def _wiener(where: bytes, length: int, level: int) -> tuple[np.ndarray, float]:
     matrix = np.linalg.solve(noisy, covariance(positions, knots))
     freedom = float(np.trace(np.linalg.solve(noisy, between)))
     return matrix.astype(np.complex64), freedom
+
+
+def _between(values: np.ndarray, length: int) -> np.ndarray:
+    """Linear interpolation of values at the knots, [F, knots], to every symbol: [F, length] complex64."""
+    share = (np.arange(_KNOT) / _KNOT).astype(np.float32)
+    slope = np.diff(values, axis=1)[:, :, None] * share
+    slope += values[:, :-1, None]
+    return slope.reshape(len(values), -1)[:, :length]
 
 
 def _interpolate(gain: np.ndarray, at: np.ndarray) -> np.ndarray:
