@@ -83,6 +83,7 @@ class Database:
                 connection.executemany(
                     "INSERT INTO meta VALUES (?, ?)", [("encoder", encoder_identity), ("text", text_identity)]
                 )
+                cls(path, connection)._store_digest()
             finally:
                 connection.close()
         return cls.open(path)
@@ -98,11 +99,12 @@ class Database:
             if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 raise DatabaseError(f"{path}: the database is damaged; restore it from a copy")
             database = cls(path, connection)
-            database.entities()  # every row is checked before anybody relies on one
+            if database._stored_digest() != database.digest().hex():  # reads, and so checks, every row
+                raise DatabaseError(f"{path}: its contents do not match their digest; restore it from a copy")
         except DatabaseError:
             connection.close()
             raise
-        except (sqlite3.Error, KeyError) as error:
+        except (sqlite3.Error, KeyError, ValueError) as error:
             connection.close()
             raise _sqlite_error(path, error) from error
         if encoder_identity is not None and encoder_identity != database.encoder_identity:
@@ -135,6 +137,7 @@ class Database:
             finally:
                 self._depth -= 1
             if outermost:
+                self._store_digest()
                 self._connection.execute("COMMIT")
         except BaseException as error:
             if outermost and self._connection.in_transaction:
@@ -189,7 +192,7 @@ class Database:
             ):
                 samples.setdefault(k, []).append(Sample(bytes(photo), bytes(mask)))
             rows = self._connection.execute(f"SELECT {_COLUMNS} FROM entities ORDER BY k").fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise _sqlite_error(self.path, error) from error
         try:
             return tuple(_entity(row, tuple(samples.get(row[0], ()))) for row in rows)
@@ -247,6 +250,13 @@ class Database:
             "bytes": self.path.stat().st_size,
             "digest": self.digest().hex(),
         }
+
+    def _stored_digest(self) -> str | None:
+        row = self._connection.execute("SELECT value FROM meta WHERE key = 'digest'").fetchone()
+        return row[0] if row else None
+
+    def _store_digest(self) -> None:
+        self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('digest', ?)", (self.digest().hex(),))
 
     def _check_dims(self, entity: Entity, apart_from: int = 0) -> None:
         """All entities of one K have features of one length, since one encoder made them."""

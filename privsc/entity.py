@@ -55,8 +55,9 @@ class Entity:
     def __post_init__(self) -> None:
         check_name(self.name)
         for label, text, limit in (("prompt", self.prompt, MAX_PROMPT), ("class word", self.class_word, MAX_NAME)):
-            if not text.strip() or len(text) > limit:
-                raise EntityError(f"{self.name}: the {label} must have 1 to {limit} characters; got {len(text)}")
+            if not isinstance(text, str) or not text.strip() or len(text) > limit:
+                got = len(text) if isinstance(text, str) else type(text).__name__
+                raise EntityError(f"{self.name}: the {label} must have 1 to {limit} characters; got {got}")
         if not self.samples:
             raise EntityError(f"{self.name}: an entity needs at least one photograph; got none")
         for label, array, dims in (
@@ -73,6 +74,8 @@ class Entity:
             )
         if self.gamma is not None and not (math.isfinite(self.gamma) and -1 <= self.gamma <= 1):
             raise EntityError(f"{self.name}: gamma is a cosine similarity in [-1, 1]; got {self.gamma}")
+        if self.adapter is not None and not isinstance(self.adapter, bytes):
+            raise EntityError(f"{self.name}: an adapter is bytes; got {type(self.adapter).__name__}")
         if self.adapter is not None and len(self.adapter) > MAX_ADAPTER:
             raise EntityError(
                 f"{self.name}: an adapter of {len(self.adapter)} bytes exceeds the limit of {MAX_ADAPTER}"
@@ -83,6 +86,8 @@ class Entity:
 
 def check_name(name: str) -> str:
     """The name itself when it can stand in a table, a file name and a report."""
+    if not isinstance(name, str):
+        raise EntityError(f"a name is text; got {type(name).__name__}")
     shown = name if name.isprintable() else ascii(name)
     if not 1 <= len(name) <= MAX_NAME or name != name.strip():
         raise EntityError(f"'{shown}': a name has 1 to {MAX_NAME} characters and no space at its ends; choose another")
