@@ -22,10 +22,7 @@ def _parity(values: np.ndarray) -> np.ndarray:
 _REGISTERS = np.arange(2 * _STATES)
 _OUTPUTS = np.stack([_parity(_REGISTERS & g) for g in GENERATORS], axis=1)  # [128, 4] bits
 _SIGNS = (1.0 - 2.0 * _OUTPUTS).astype(np.float32)  # [128, 4], bit 0 is +1
-# Next state s comes from the predecessors with oldest bit 0 or 1; the new bit is the top bit of s.
-_NEXT = np.arange(_STATES)
-_FROM = np.stack([((_NEXT << 1) & (_STATES - 1)) | old for old in (0, 1)], axis=1)  # [64, 2] previous states
-_BRANCH = ((_NEXT >> (MEMORY - 1)) << MEMORY)[:, None] | _FROM  # [64, 2] register values
+_STEPS_AT_ONCE, _FRAMES_AT_ONCE = 8, 128  # branch metrics are 512 KiB, which the cache holds
 
 
 def coded_length(num_bits: int) -> int:
@@ -48,23 +45,38 @@ def encode(bits: np.ndarray) -> np.ndarray:
 
 def decode(soft: np.ndarray, num_bits: int) -> np.ndarray:
     """Maximum likelihood: soft [F, 4 (K + 6)] float, positive for bit 0 (any common scale), to bits [F, K] uint8."""
-    frames = soft.shape[0]
-    steps = num_bits + MEMORY
-    soft = np.asarray(soft, np.float32).reshape(frames, steps, len(GENERATORS))
-    metric = np.full((frames, _STATES), -1e30, np.float32)
-    metric[:, 0] = 0.0
-    decision = np.empty((steps, frames, _STATES), bool)
-    signs = np.ascontiguousarray(_SIGNS.T)  # [4, 128]
-    for step in range(steps):
-        branch = soft[:, step] @ signs  # [F, 128]
-        zero = metric[:, _FROM[:, 0]] + branch[:, _BRANCH[:, 0]]
-        one = metric[:, _FROM[:, 1]] + branch[:, _BRANCH[:, 1]]
-        np.greater(one, zero, out=decision[step])
-        metric = np.maximum(zero, one)
-    bits = np.empty((frames, steps), np.uint8)
+    soft = np.asarray(soft, np.float32)
+    parts = [_decode(soft[k : k + _FRAMES_AT_ONCE], num_bits) for k in range(0, len(soft), _FRAMES_AT_ONCE)]
+    return np.concatenate(parts) if parts else np.empty((0, num_bits), np.uint8)
+
+
+def _decode(soft: np.ndarray, num_bits: int) -> np.ndarray:
+    """Viterbi with the frames along the last axis, so that every operation runs over contiguous memory.
+
+    Next state s = (bit, r) comes from states 2 r and 2 r + 1, whose register values are neighbours too: one step is one
+    addition of [1, 32, 2, F] metrics to [2, 32, 2, F] branches, without look-ups.
+    """
+    frames, steps, half = len(soft), num_bits + MEMORY, _STATES // 2
+    soft = np.ascontiguousarray(soft.reshape(frames, steps, len(GENERATORS)).transpose(1, 2, 0))  # [steps, 4, F]
+    metric = np.full((2, half, frames), -1e30, np.float32)
+    metric[0, 0] = 0.0
+    decision = np.empty((steps, 2, half, frames), bool)
+    sums = np.empty((2, half, 2, frames), np.float32)
+    zero, one = sums[:, :, 0], sums[:, :, 1]
+    for first in range(0, steps, _STEPS_AT_ONCE):
+        branches = np.matmul(_SIGNS, soft[first : first + _STEPS_AT_ONCE])  # [steps, 128, F]
+        for step, branch in enumerate(branches.reshape(-1, *sums.shape), first):
+            np.add(branch, metric.reshape(1, half, 2, frames), out=sums)
+            np.greater(one, zero, out=decision[step])
+            np.maximum(zero, one, out=metric)
+    flat = decision.reshape(steps, _STATES * frames).view(np.uint8)
+    bits = np.empty((steps, frames), np.uint8)
     state = np.zeros(frames, np.intp)  # the tail ends in state 0
-    rows = np.arange(frames)
+    columns = np.arange(frames)
     for step in range(steps - 1, -1, -1):
-        bits[:, step] = state >> (MEMORY - 1)
-        state = ((state << 1) & (_STATES - 1)) | decision[step, rows, state]
-    return bits[:, :num_bits]
+        np.right_shift(state, MEMORY - 1, out=bits[step], casting="unsafe")
+        old = flat[step].take(state * frames + columns)
+        state <<= 1
+        state &= _STATES - 1
+        state |= old
+    return np.ascontiguousarray(bits[:num_bits].T)
