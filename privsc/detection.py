@@ -1,0 +1,40 @@
+"""M̂ from the received picture: the region at the level that only removed pixels have.
+
+Wrong messages are salt and pepper in a `pixels` payload, so each channel goes through a median first; a region is
+what then lies below half of the lowest kept level in all channels and is too large to be chance. Its border is
+brought back to where the levels step, since a median rounds corners.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+from scipy import ndimage
+
+from privsc.levels import LOWEST
+
+SMALLEST = 0.0008
+"""Share of the picture's pixels below which a dark spot is no region."""
+
+
+def _median(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Median of each channel of HWC uint8 over side x side pixels."""
+    return np.asarray(Image.fromarray(picture).filter(ImageFilter.MedianFilter(side)))
+
+
+def detect_region(received: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """M̂ [H, W] bool of received levels HWC uint8 (before `levels.restore_black`); all False where nothing was removed."""
+    threshold = LOWEST // 2
+    smooth = _median(received, 7).max(axis=2)
+    core = smooth < threshold
+    labels, count = ndimage.label(core)
+    if count == 0:
+        return core
+    sizes = np.bincount(labels.ravel())
+    keep = sizes >= max(SMALLEST * core.size, 16)
+    keep[0] = False
+    core = ndimage.binary_fill_holes(keep[labels])
+    fine = _median(received, 3).max(axis=2) < threshold  # sharper, but speckled where messages are wrong
+    near = ndimage.binary_dilation(core, iterations=4)
+    return core | (fine & near)

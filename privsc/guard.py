@@ -1,0 +1,214 @@
+"""The guard: Algorithm 1 of the paper. A photograph in, the masked photograph A and the indices i out.
+
+    S ──S_alpha──► patches ──cosine ≥ Gamma, per f_k──► i, P ──M_chi──► M ──(1 - M) ⊙ S──► A
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from privsc.entity import Entity
+from privsc.features import Encoder, ImageFeatures
+from privsc.regions import Box, bounding_box, dilate, intersection_over_union
+from privsc.segmenter import Segmenter
+
+MATCHES = 4
+"""Patches that must match before an entity counts as found; the score is the similarity of the weakest of them."""
+GAMMA = 0.5
+"""Threshold where an entity has none of its own [cosine similarity]."""
+POINTS = 8
+MARGIN = 0.012
+"""Safety margin around a mask, as a share of the picture's longer side: an uncovered private pixel is a leak."""
+COVER = 0.35
+"""Probability from which a pixel is taken as private; under one half, since a miss costs more than a false pixel."""
+
+AGREEMENT = 0.6
+"""Share of the matched patches' area that a mask must hold; below, M_chi has missed and the patches themselves join."""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One entity of K found in a picture.
+
+    Attributes:
+        index, name: which entity.
+        score: cosine similarity of its fourth-best patch.
+        box: x0, y0, x1, y1 [pixels], exclusive, of the mask.
+        points: [N, 2] float32, the patch centres P that prompted the mask decoder, x, y [pixels].
+        mask: [H, W] bool.
+    """
+
+    index: int
+    name: str
+    score: float
+    box: Box
+    points: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who a picture might show: an entity, its score and the Gamma that the score must reach."""
+
+    index: int
+    name: str
+    score: float
+    gamma: float
+
+
+@dataclass(frozen=True)
+class GuardResult:
+    """A [H, W, 3] uint8 with private pixels set to 0, the joint mask M [H, W] bool, and what was found."""
+
+    masked: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+    detections: tuple[Detection, ...]
+
+
+def similarities(features: ImageFeatures, entities: Sequence[Entity]) -> NDArray[np.float32]:
+    """Cosine similarity of each patch with each f_k (and its other prototypes, the best counts): [K, h, w]."""
+    maps = []
+    for entity in entities:
+        prototypes = np.concatenate([entity.f_k[None], entity.prototypes])  # [1 + m, d]
+        maps.append((features.patches @ prototypes.T).max(axis=-1))
+    return np.stack(maps) if maps else np.zeros((0, *features.patches.shape[:2]), np.float32)
+
+
+def weakest_match(similarity: NDArray[np.float32], allowed: NDArray[np.bool_] | None = None) -> float:
+    """Similarity of the fourth-best patch among ``allowed`` [h, w]; fewer patches count with the weakest there is."""
+    values = similarity[allowed] if allowed is not None else similarity.ravel()
+    if values.size == 0:
+        return -1.0
+    count = min(MATCHES, values.size)
+    return float(np.partition(values, -count)[-count])
+
+
+def spread_points(
+    similarity: NDArray[np.float32], matched: NDArray[np.bool_], centres: NDArray[np.float32], count: int = POINTS
+) -> NDArray[np.float32]:
+    """At most ``count`` of the matched patches' centres [n, 2]: the best first, then those farthest from the chosen."""
+    where = np.argwhere(matched)
+    scores = similarity[matched]
+    keep = where[scores >= np.quantile(scores, 0.3)] if len(where) > count else where
+    best = np.array(np.unravel_index(np.where(matched, similarity, -2).argmax(), matched.shape))
+    chosen = [best]
+    distance = np.linalg.norm(keep - best, axis=1)
+    while len(chosen) < min(count, len(keep)) and distance.max() > 0:
+        chosen.append(keep[distance.argmax()])
+        distance = np.minimum(distance, np.linalg.norm(keep - chosen[-1], axis=1))
+    rows, columns = np.array(chosen).T
+    return centres[rows, columns]
+
+
+class Guard:
+    """Finds entities of K and removes them.
+
+    Args:
+        encoder: S_alpha.
+        segmenter: M_chi.
+        gamma: threshold for every entity; None uses the one that enrolment calibrated for each.
+    """
+
+    def __init__(self, encoder: Encoder, segmenter: Segmenter, gamma: float | None = None) -> None:
+        self._encoder, self._segmenter, self._gamma = encoder, segmenter, gamma
+
+    def threshold(self, entity: Entity) -> float:
+        """Gamma for one entity."""
+        if self._gamma is not None:
+            return self._gamma
+        return GAMMA if entity.gamma is None else entity.gamma
+
+    def __call__(self, image: NDArray[np.uint8], entities: Sequence[Entity]) -> GuardResult:
+        """Algorithm 1 on HWC uint8: every entity of K that is in the picture is masked and listed, best first."""
+        features = self._encoder(image)
+        found = []
+        for entity, similarity in zip(entities, similarities(features, entities), strict=True):
+            score = weakest_match(similarity)
+            gamma = self.threshold(entity)
+            if score < gamma:
+                continue
+            matched = self._main_group(similarity, similarity >= gamma)
+            mask, points = self.segment(image.shape[:2], features, similarity, matched)
+            box = bounding_box(mask)
+            if box is not None:
+                found.append((score - gamma, Detection(entity.index, entity.name, score, box, points, mask)))
+        detections = self._one_name_a_region(found)
+        joint = np.zeros(image.shape[:2], bool)
+        for detection in detections:
+            joint |= detection.mask
+        return GuardResult(np.where(joint[..., None], np.uint8(0), image), joint, detections)
+
+    @staticmethod
+    def _main_group(similarity: NDArray[np.float32], matched: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Matched patches connected (with gaps of one patch) to the best one; a stray match elsewhere is no prompt."""
+        joined, _ = ndimage.label(ndimage.binary_dilation(matched, np.ones((3, 3))), np.ones((3, 3)))
+        best = np.unravel_index(np.where(matched, similarity, -2).argmax(), matched.shape)
+        return matched & (joined == joined[best])
+
+    def segment(
+        self,
+        image_size: tuple[int, int],
+        features: ImageFeatures,
+        similarity: NDArray[np.float32],
+        matched: NDArray[np.bool_],
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+        """M [H, W] for matched patches [h, w], grown by the safety margin, and the points P that prompted it."""
+        points = spread_points(similarity, matched, features.centres)
+        probability, _ = self._segmenter.probability(image_size, features.fitted, features.maps, points)
+        mask = self._keep_prompted(probability > COVER, points)
+        cells = features.patch_cells(matched, image_size)
+        if (mask & cells).sum() < AGREEMENT * cells.sum():
+            mask = mask | cells
+        return dilate(ndimage.binary_fill_holes(mask), round(MARGIN * max(image_size))), points
+
+    @staticmethod
+    def _keep_prompted(mask: NDArray[np.bool_], points: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Components that a point lies on, or that are large; specks far from the entity go."""
+        labels, count = ndimage.label(mask)
+        if count <= 1:
+            return mask
+        sizes = np.bincount(labels.ravel())
+        sizes[0] = 0
+        prompted = np.zeros(count + 1, bool)
+        prompted[labels[points[:, 1].astype(int), points[:, 0].astype(int)]] = True
+        keep = prompted | (sizes >= 0.1 * sizes.max())
+        keep[0] = False
+        return keep[labels]
+
+    @staticmethod
+    def _one_name_a_region(found: list[tuple[float, Detection]]) -> tuple[Detection, ...]:
+        """Where several entities claim one region, the one farthest above its threshold has it."""
+        kept: list[Detection] = []
+        for _, detection in sorted(found, key=lambda pair: -pair[0]):
+            if all(intersection_over_union(detection.mask, other.mask) < 0.5 for other in kept):
+                kept.append(detection)
+        return tuple(kept)
+
+    def rank(
+        self, image: NDArray[np.uint8], entities: Sequence[Entity], mask: NDArray[np.bool_] | None = None
+    ) -> list[Identity]:
+        """Entities with their scores within ``mask`` [H, W] (or the whole picture), the likeliest first."""
+        allowed = None
+        features = self._encoder(image)
+        if mask is not None:
+            weights = features.region_weights(mask)
+            if not weights.any():
+                return []
+            allowed = weights >= min(0.5, float(weights.max()))
+        scored = [
+            Identity(entity.index, entity.name, weakest_match(similarity, allowed), self.threshold(entity))
+            for entity, similarity in zip(entities, similarities(features, entities), strict=True)
+        ]
+        return sorted(scored, key=lambda identity: -identity.score)
+
+    def identify(
+        self, image: NDArray[np.uint8], entities: Sequence[Entity], mask: NDArray[np.bool_] | None = None
+    ) -> Identity | None:
+        """f of eq. (8): whom a picture shows within ``mask``; None where the likeliest is below its Gamma."""
+        ranked = self.rank(image, entities, mask)
+        return ranked[0] if ranked and ranked[0].score >= ranked[0].gamma else None

@@ -1,0 +1,294 @@
+"""Recovery: the removed entity is painted back, by eqs. (12) to (14) of the paper.
+
+    Â ──detect──► M̂ ──crop──► start ──(12) add noise──► x_t ──(13) U_theta, (14) keep the known──► … ──► x_0 ──paste──► Ŝ
+                                ▲                              ▲
+    S_k of K ──best sample──warp┘         i, adapter of K──────┘
+
+Bob begins part-way, from the sample of S_k that fits the region best, and runs U_theta with the entity's adapter and
+text embedding. Eve runs the same module on noise, with the generic weights and the class word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from privsc import adapters
+from privsc.detection import detect_region
+from privsc.diffusion import CROP, Condition, predict_x0
+from privsc.entity import Entity
+from privsc.errors import RecoveryError, WeightsError
+from privsc.files import decode_mask, decode_photo
+from privsc.regions import WarpedSample, bounding_box, crop_box, resize, resize_mask, warp_silhouette
+from privsc.text import load_text_encoder
+
+WEIGHTS = Path(__file__).parent / "weights" / "privsc-mini"
+STEPS = 12
+STRENGTH = 0.6
+"""Where the reverse process starts with a reference, as a share of the diffusion's length."""
+INITS = ("reference", "noise")
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Model:
+    """U_theta and its noise schedule."""
+
+    unet: UNet2DConditionModel
+    scheduler: DDIMScheduler
+
+
+@lru_cache(maxsize=2)
+def load_model(folder: Path = WEIGHTS) -> Model:
+    """privsc-mini from a folder in diffusers' layout (``unet``, ``scheduler``).
+
+    Raises:
+        WeightsError: where the folder is missing or its files are not whole.
+    """
+    if not (folder / "unet" / "config.json").is_file():
+        raise WeightsError(f"no diffusion model in {folder}: reinstall privsc or run `privsc train recovery`")
+    try:
+        unet = UNet2DConditionModel.from_pretrained(folder / "unet", local_files_only=True).float().eval()
+        scheduler = DDIMScheduler.from_pretrained(folder / "scheduler", local_files_only=True)
+    except Exception as error:  # diffusers raises many kinds for one truncated file
+        raise WeightsError(f"{folder} is truncated or not a diffusion model ({type(error).__name__}): restore it") from error
+    return Model(unet.to(memory_format=torch.channels_last), scheduler)
+
+
+@lru_cache(maxsize=64)
+def _sample(photo: bytes, mask_png: bytes) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    return decode_photo(photo, "sample"), decode_mask(mask_png)
+
+
+def border_colour(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Mean colour [3] of the pixels just outside a region; grey where the region fills the picture."""
+    ring = ndimage.binary_dilation(mask, iterations=max(2, round(0.03 * max(mask.shape)))) & ~mask
+    return image[ring].mean(axis=0).astype(np.float32) if ring.any() else np.full(3, 128, np.float32)
+
+
+def best_sample(entity: Entity, image: NDArray[np.uint8], region: NDArray[np.bool_]) -> WarpedSample:
+    """The sample of S_k, mirrored or not, whose silhouette fits the region best; like light breaks ties.
+
+    Fit is the IoU of the silhouettes after their boxes are aligned, less a penalty for an aspect ratio that would have
+    to be stretched and for a background of another colour.
+    """
+    x0, y0, x1, y1 = bounding_box(region) or (0, 0, region.shape[1], region.shape[0])
+    aspect, around = (x1 - x0) / (y1 - y0), border_colour(image, region)
+    best, best_fit = None, -np.inf
+    for sample in entity.samples:
+        photo, silhouette = _sample(sample.photo, sample.mask_png)
+        box = bounding_box(silhouette)
+        if box is None:
+            continue
+        stretch = abs(np.log((box[2] - box[0]) / (box[3] - box[1]) / aspect))
+        contrast = np.abs(border_colour(photo, silhouette) - around).mean() / 255
+        for mirrored in (False, True):
+            warped = warp_silhouette(photo, silhouette, region, mirrored=mirrored)
+            fit = warped.overlap - 0.3 * stretch - 0.3 * contrast - 0.01 * mirrored
+            if fit > best_fit:
+                best, best_fit = warped, fit
+    if best is None:
+        raise RecoveryError(f"{entity.name}: no sample in K has a silhouette; enrol it again")
+    return best
+
+
+def _to_plane(image: NDArray[np.uint8]) -> torch.Tensor:
+    return torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1  # [1, 3, H, W]
+
+
+def make_condition(
+    image: NDArray[np.uint8], region: NDArray[np.bool_], warped: WarpedSample | None, text: NDArray[np.float32],
+    box: tuple[int, int, int, int],
+) -> tuple[Condition, torch.Tensor]:
+    """The network's inputs for one crop ``box`` of a picture, and the warped sample's silhouette [1, 1, 96, 96]."""
+    size = (CROP, CROP)
+    known = image.copy()
+    known[region] = 0
+    weight = resize((~region).astype(np.uint8) * 255, size, box).astype(np.float32)[..., None] / 255
+    mask = torch.from_numpy(resize_mask(region, size, box).copy())[None, None].float()
+    colours = np.clip(resize(known, size, box) / np.maximum(weight, 0.25), 0, 255).astype(np.uint8)
+    reference, covered = torch.zeros(1, 3, CROP, CROP), torch.zeros(1, 1, CROP, CROP)
+    if warped is not None:
+        covered = torch.from_numpy(resize_mask(warped.valid, size, box).copy())[None, None].float() * mask
+        reference = _to_plane(resize(warped.image, size, box)) * covered
+    condition = Condition(_to_plane(colours) * (1 - mask), mask, reference, torch.from_numpy(text)[None, None])
+    return condition, covered
+
+
+@torch.no_grad()
+def sample(
+    model: Model, condition: Condition, covered: torch.Tensor, *, steps: int, strength: float, seed: int,
+    progress: Progress | None = None,
+) -> torch.Tensor:
+    """Eqs. (12) to (14): x_0 [B, 3, 96, 96] in [-1, 1].
+
+    Args:
+        model: U_theta.
+        condition: surroundings, mask, reference and text.
+        covered: [B, 1, 96, 96], where the reference is a start; elsewhere the start is what U_theta predicts from noise.
+        steps: evaluations of U_theta.
+        strength: share of the diffusion's length at which the reverse process starts; 1 is pure noise.
+        seed: of the noise of eq. (12).
+    """
+    scheduler = model.scheduler
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(condition.reference.shape, generator=generator)
+    first = max(1, min(scheduler.config.num_train_timesteps, round(scheduler.config.num_train_timesteps * strength)))
+    times = torch.linspace(first - 1, 0, steps + 1).round().long()[:-1] if steps > 1 else torch.tensor([first - 1])
+    alpha_bar = scheduler.alphas_cumprod
+    start = condition.reference * covered + condition.surroundings
+    if strength < 1 and not bool((covered >= condition.mask).all()):
+        guess = predict_x0(model.unet, noise, torch.tensor([scheduler.config.num_train_timesteps - 1]), condition)
+        start = start + guess.clamp(-1, 1) * (condition.mask - covered).clamp(min=0)
+    x = scheduler.add_noise(start, noise, times[:1]) if strength < 1 else noise  # (12)
+    x0 = x
+    for number, t in enumerate(times):
+        known = scheduler.add_noise(condition.surroundings, noise, t[None])
+        x = x * condition.mask + known * (1 - condition.mask)  # (14)
+        x0 = predict_x0(model.unet, x, t[None], condition).clamp(-1, 1)
+        x0 = x0 * condition.mask + condition.surroundings * (1 - condition.mask)
+        if number + 1 < len(times):  # (13), deterministic (Song et al. 2021, eq. 12, eta = 0)
+            now, then = alpha_bar[t], alpha_bar[times[number + 1]]
+            direction = (x - now.sqrt() * x0) / (1 - now).sqrt()
+            x = then.sqrt() * x0 + (1 - then).sqrt() * direction
+        if progress is not None:
+            progress(number + 1, len(times))
+    return x0
+
+
+def paste(
+    image: NDArray[np.uint8], region: NDArray[np.bool_], painted: NDArray[np.float32], box: tuple[int, int, int, int],
+    detail: NDArray[np.float32] | None = None,
+) -> NDArray[np.uint8]:
+    """Put a painted crop [96, 96, 3] (0 to 255) back at full resolution, inside the region only; HWC uint8.
+
+    ``detail`` [H, W, 3] is added inside: what of the warped sample is too fine for the crop.
+    """
+    x0, y0, x1, y1 = box
+    channels = [
+        np.asarray(Image.fromarray(painted[..., channel]).resize((x1 - x0, y1 - y0), Image.Resampling.BICUBIC))
+        for channel in range(3)
+    ]
+    full = np.zeros(image.shape, np.float32)
+    full[y0:y1, x0:x1] = np.stack(channels, axis=-1)
+    if detail is not None:
+        full += detail
+    out = image.copy()
+    out[region] = np.clip(np.rint(full[region]), 0, 255).astype(np.uint8)
+    return out
+
+
+def fine_detail(warped: WarpedSample, box: tuple[int, int, int, int]) -> NDArray[np.float32]:
+    """What of a warped sample the 96 px crop cannot hold [H, W, 3], zero off its silhouette and fading to its edge."""
+    x0, y0, x1, y1 = box
+    sigma = 0.5 * max(x1 - x0, y1 - y0) / CROP
+    if sigma <= 0.6:
+        return np.zeros(warped.image.shape, np.float32)
+    inside = warped.valid.astype(np.float32)
+    weight = ndimage.gaussian_filter(inside, sigma)
+    smooth = np.stack(
+        [ndimage.gaussian_filter(warped.image[..., c] * inside, sigma) for c in range(3)], axis=-1
+    ) / np.maximum(weight, 1e-3)[..., None]
+    fade = np.clip(ndimage.distance_transform_edt(warped.valid) / (3 * sigma), 0, 1)
+    return (warped.image - smooth) * (inside * fade)[..., None]
+
+
+class Recovery:
+    """The recovery module of one receiver.
+
+    Args:
+        model: U_theta; None loads the shipped privsc-mini.
+        strength: where the reverse process starts with a reference.
+        detail: share of the warped sample's fine detail that is added to the painted crop.
+    """
+
+    def __init__(self, model: Model | None = None, strength: float = STRENGTH, detail: float = 1.0) -> None:
+        self._model = model or load_model()
+        self._strength, self._detail = strength, detail
+
+    @staticmethod
+    def detect_region(received: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """M̂ [H, W] of the received levels HWC uint8."""
+        return detect_region(received)
+
+    def __call__(
+        self,
+        received: NDArray[np.uint8],
+        region: NDArray[np.bool_],
+        entities: Sequence[Entity] | None,
+        *,
+        class_word: str | None = None,
+        steps: int | None = None,
+        init: str = "reference",
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> NDArray[np.uint8]:
+        """Ŝ HWC uint8 from Â HWC uint8 and M̂ [H, W].
+
+        Args:
+            entities: of K, one per removed region in the order of ``split_region``; None without K (generic weights).
+            class_word: what someone without K knows of the entity.
+            init: "reference" starts from the best sample of S_k, "noise" is the paper's.
+
+        Raises:
+            RecoveryError: for steps below 1 or an unknown init.
+        """
+        steps = STEPS if steps is None else steps
+        if steps < 1:
+            raise RecoveryError(f"`steps` must be at least 1; got {steps}")
+        if init not in INITS:
+            raise RecoveryError(f"`init` must be one of {', '.join(INITS)}; got {init!r}")
+        if not region.any():
+            return received.copy()
+        picture = received
+        parts = split_region(region, max(1, len(entities or ())))
+        for number, part in enumerate(parts):
+            entity = entities[min(number, len(entities) - 1)] if entities else None
+            picture = self._paint(picture, region, part, entity, class_word, steps, init, seed + number, progress)
+        return picture
+
+    def _paint(self, picture, region, part, entity, class_word, steps, init, seed, progress) -> NDArray[np.uint8]:
+        height, width = part.shape
+        box = crop_box(bounding_box(part), width, height)
+        warped = None
+        if entity is None:
+            text = load_text_encoder().embed(f"a photo of a {class_word}" if class_word else "a photo of a subject")
+        else:
+            text, warped = entity.text_embedding, best_sample(entity, picture, part)
+        condition, covered = make_condition(picture, part, warped, text, box)
+        start_here = warped is not None and init == "reference"
+        with adapters.applied(self._model.unet, entity.adapter if entity else None):
+            x0 = sample(
+                self._model, condition, covered, steps=steps, strength=self._strength if start_here else 1.0,
+                seed=seed, progress=progress,
+            )
+        painted = (x0[0].permute(1, 2, 0).numpy() + 1) * 127.5
+        detail = fine_detail(warped, box) * self._detail if start_here and self._detail > 0 else None
+        return paste(picture, part, np.ascontiguousarray(painted), box, detail)
+
+
+def split_region(region: NDArray[np.bool_], count: int) -> list[NDArray[np.bool_]]:
+    """The ``count`` largest components of a region from left to right; smaller ones join the nearest of them."""
+    labels, found = ndimage.label(ndimage.binary_dilation(region, iterations=2))
+    labels = labels * region
+    if found <= 1 or count <= 1:
+        return [region]
+    sizes = np.bincount(labels.ravel(), minlength=found + 1)
+    sizes[0] = 0
+    large = np.argsort(-sizes)[: min(count, found)]
+    seeds = np.where(np.isin(labels, large), labels, 0)
+    nearest = ndimage.distance_transform_edt(seeds == 0, return_distances=False, return_indices=True)
+    owner = seeds[nearest[0], nearest[1]] * region
+    parts = [owner == label for label in large]
+    return sorted(parts, key=lambda part: bounding_box(part)[0])
+

@@ -1,0 +1,163 @@
+"""Training examples for the recovery model: a photograph, a removed region, and perhaps a sample of its entity.
+
+The region is the animal's own silhouette, another animal's, or a random shape. The sample is the same animal seen
+through a random warp and another light, or another animal of the breed, so that the model learns how far to trust a
+reference of which pose and light differ; often there is none, which is the eavesdropper's case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from privsc.diffusion import CROP, Condition
+from privsc.photos import Pet
+from privsc.regions import bounding_box, crop_box, dilate, resize, resize_mask
+from privsc.text import TextEncoder
+
+SPECIES = {"Abyssinian": "cat", "american_bulldog": "dog"}
+TEMPLATES = ("a photo of a {}", "a {}", "a photo of the {}", "a close-up photo of a {}")
+
+
+class TextTable:
+    """Embeddings of the prompts that training draws from, computed once."""
+
+    def __init__(self, encoder: TextEncoder, pets: Sequence[Pet]) -> None:
+        self._by_word: dict[str, NDArray[np.float32]] = {}
+        for breed in {pet.breed for pet in pets}:
+            for word in (breed.replace("_", " "), SPECIES.get(breed, "animal"), "pet"):
+                self._by_word[word] = np.stack([encoder.embed(template.format(word)) for template in TEMPLATES])
+        self._by_word["background"] = np.stack([encoder.embed("a photo of the background")])
+
+    def draw(self, words: Sequence[str], rng: np.random.Generator) -> NDArray[np.float32]:
+        """[384] float32, a random template of a random one of ``words``."""
+        rows = self._by_word[words[rng.integers(len(words))]]
+        return rows[rng.integers(len(rows))]
+
+
+def random_shape(height: int, width: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Ellipse, box or smooth blob over 4 to 45 % of the picture's sides, [height, width] bool."""
+    canvas = Image.new("L", (width, height))
+    draw = ImageDraw.Draw(canvas)
+    w, h = rng.uniform(0.25, 0.75, 2) * (width, height)
+    x, y = rng.uniform(0, width - w), rng.uniform(0, height - h)
+    kind = rng.integers(3)
+    if kind == 0:
+        draw.rectangle([x, y, x + w, y + h], fill=1)
+    elif kind == 1:
+        draw.ellipse([x, y, x + w, y + h], fill=1)
+    else:
+        angles = np.sort(rng.uniform(0, 2 * np.pi, 12))
+        radii = rng.uniform(0.5, 1.0, 12)
+        points = np.stack([x + w / 2 * (1 + radii * np.cos(angles)), y + h / 2 * (1 + radii * np.sin(angles))], 1)
+        draw.polygon([tuple(point) for point in points.tolist()], fill=1)
+    return np.asarray(canvas, bool)
+
+
+def _affine(rng: np.random.Generator, spread: float) -> NDArray[np.float32]:
+    """Random 2 x 3 matrix for grid_sample: rotation, scale, shear, shift; ``spread`` 0 to 1."""
+    angle = rng.normal(0, 0.25 * spread)
+    scale = np.exp(rng.normal(0, 0.18 * spread, 2))
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    shear = np.array([[1, rng.normal(0, 0.12 * spread)], [0, 1]])
+    matrix = turn @ shear @ np.diag(scale)
+    return np.concatenate([matrix, rng.normal(0, 0.1 * spread, (2, 1))], axis=1).astype(np.float32)
+
+
+def warp_batch(planes: torch.Tensor, spreads: NDArray[np.float64], rng: np.random.Generator) -> torch.Tensor:
+    """Random affine plus smooth elastic warp of each plane stack [B, C, H, W], zero outside."""
+    matrices = torch.from_numpy(np.stack([_affine(rng, spread) for spread in spreads]))
+    grid = F.affine_grid(matrices, list(planes.shape), align_corners=False)
+    coarse = rng.normal(0, 1, (len(spreads), 2, 4, 4)) * 0.12 * spreads[:, None, None, None]
+    field = F.interpolate(torch.from_numpy(coarse).float(), planes.shape[-2:], mode="bicubic", align_corners=True)
+    return F.grid_sample(planes, grid + field.permute(0, 2, 3, 1), align_corners=False)
+
+
+def relight(rgb: torch.Tensor, strength: float, rng: np.random.Generator) -> torch.Tensor:
+    """Random gain per channel, contrast and brightness on [B, 3, H, W] in [-1, 1]."""
+    count = rgb.shape[0]
+    gain = torch.from_numpy(np.exp(rng.normal(0, 0.10 * strength, (count, 3, 1, 1)))).float()
+    level = torch.from_numpy(rng.normal(0, 0.15 * strength, (count, 1, 1, 1))).float()
+    contrast = torch.from_numpy(np.exp(rng.normal(0, 0.2 * strength, (count, 1, 1, 1)))).float()
+    return (rgb * gain * contrast + level).clamp(-1, 1)
+
+
+class RecoveryExamples:
+    """Draws batches of (clean crops, condition) from pets.
+
+    Args:
+        pets: photographs with masks.
+        text: prompt embeddings.
+        reference_rate: share of examples that carry a reference; the rest is the eavesdropper's case.
+    """
+
+    def __init__(self, pets: Sequence[Pet], text: TextTable, reference_rate: float = 0.7) -> None:
+        self._pets, self._text, self._reference_rate = pets, text, reference_rate
+        self._by_breed: dict[str, list[Pet]] = {}
+        for pet in pets:
+            self._by_breed.setdefault(pet.breed, []).append(pet)
+
+    def _region(self, pet: Pet, rng: np.random.Generator) -> tuple[NDArray[np.bool_], bool]:
+        """Removed region [H, W] and whether it is (about) the animal itself."""
+        height, width = pet.mask.shape
+        draw = rng.random()
+        animal = pet.mask | pet.unsure
+        if draw < 0.7 and 0.02 < animal.mean() < 0.8:
+            return dilate(animal, int(rng.integers(0, 1 + max(height, width) // 40))), True
+        if draw < 0.85:
+            other = self._pets[rng.integers(len(self._pets))]
+            shape = resize_mask(other.mask | other.unsure, (width, height))
+            if 0.02 < shape.mean() < 0.7:
+                return shape, False
+        return random_shape(height, width, rng), False
+
+    def _example(self, rng: np.random.Generator) -> dict[str, NDArray]:
+        pet = self._pets[rng.integers(len(self._pets))]
+        region, is_animal = self._region(pet, rng)
+        height, width = region.shape
+        box = bounding_box(region)
+        if box is None:
+            region, box = np.ones_like(region), (0, 0, width, height)
+        box = crop_box(box, width, height, margin=float(rng.uniform(0.1, 0.35)))
+        size = (CROP, CROP)
+        clean, mask = resize(pet.image, size, box), resize_mask(region, size, box)
+        shape = resize_mask(pet.mask, size, box) if is_animal else mask
+        source, source_shape, spread = clean, shape & mask, rng.uniform(0.15, 1.0)
+        if is_animal and rng.random() < 0.3:
+            other = self._by_breed[pet.breed][rng.integers(len(self._by_breed[pet.breed]))]
+            other_box, inner = bounding_box(other.mask), bounding_box(mask)
+            if other_box is not None and inner is not None:
+                x0, y0, x1, y1 = inner
+                source, source_shape = np.zeros_like(clean), np.zeros_like(mask)
+                source[y0:y1, x0:x1] = resize(other.image, (x1 - x0, y1 - y0), other_box)
+                source_shape[y0:y1, x0:x1] = resize_mask(other.mask, (x1 - x0, y1 - y0), other_box)
+                spread = 0.2
+        words = (pet.breed.replace("_", " "), SPECIES.get(pet.breed, "animal"), "pet") if is_animal else ("background",)
+        if rng.random() < 0.5:
+            clean, mask = clean[:, ::-1], mask[:, ::-1]
+            if rng.random() < 0.8:
+                source, source_shape = source[:, ::-1], source_shape[:, ::-1]
+        with_reference = rng.random() < self._reference_rate
+        return {
+            "clean": clean, "mask": mask, "source": source, "shape": source_shape & with_reference,
+            "spread": np.float64(spread), "text": self._text.draw(words, rng),
+        }  # fmt: skip
+
+    def batch(self, count: int, rng: np.random.Generator) -> tuple[torch.Tensor, Condition]:
+        """Clean crops [B, 3, 96, 96] float32 in [-1, 1] and what the model is told about them."""
+        rows = [self._example(rng) for _ in range(count)]
+        stack = {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in rows[0]}
+        clean = relight(stack["clean"].permute(0, 3, 1, 2).float() / 127.5 - 1, 0.7, rng)
+        mask = stack["mask"][:, None].float()
+        source = relight(stack["source"].permute(0, 3, 1, 2).float() / 127.5 - 1, 0.7, rng)
+        planes = torch.cat([source, stack["shape"][:, None].float()], dim=1)
+        planes = warp_batch(planes, stack["spread"].numpy(), rng)
+        covered = (planes[:, 3:] > 0.5).float() * mask
+        text = stack["text"].float()
+        text = torch.where(torch.from_numpy(rng.random((count, 1)) < 0.1), torch.zeros_like(text), text)
+        return clean, Condition(clean * (1 - mask), mask, planes[:, :3] * covered, text[:, None])

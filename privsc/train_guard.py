@@ -1,0 +1,252 @@
+"""Training of sam-lite, the guard's mask decoder (`privsc train guard`): resumable, made for one or two CPU cores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers.training_utils import EMAModel
+from numpy.typing import NDArray
+from PIL import Image, ImageEnhance
+from safetensors.torch import load_file, save_file
+
+from privsc.backbone import load_lite0
+from privsc.photos import Pet, photos_folder, read_pets
+from privsc.regions import bounding_box
+from privsc.segmenter import SIDE, STRIDE, SamLite
+
+POINTS = 8
+OUT, IN, UNSURE = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class GuardTraining:
+    """Numbers of one training; the learning rate falls to zero over the last half."""
+
+    steps: int = 2000
+    batch: int = 4
+    prompts: int = 3
+    rate: float = 4e-4
+    warmup: int = 100
+    ema: float = 0.998
+    seed: int = 0
+    save_every: int = 200
+
+    def rate_at(self, step: int) -> float:
+        """Learning rate at ``step``."""
+        return self.rate * min(1.0, (step + 1) / self.warmup, 2 * (self.steps - step) / self.steps)
+
+
+def _jitter(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    for enhance, spread in ((ImageEnhance.Brightness, 0.25), (ImageEnhance.Contrast, 0.25), (ImageEnhance.Color, 0.35)):
+        image = enhance(image).enhance(float(np.clip(rng.normal(1, spread), 0.3, 1.9)))
+    return image
+
+
+def _view(pet: Pet, rng: np.random.Generator) -> tuple[Image.Image, Image.Image]:
+    """Random crop, aspect, flip and light of one pet, and its label picture (OUT, IN, UNSURE)."""
+    height, width = pet.mask.shape
+    label = Image.fromarray(np.where(pet.unsure, UNSURE, pet.mask).astype(np.uint8))
+    image = Image.fromarray(pet.image)
+    if rng.random() < 0.7:
+        w, h = (rng.uniform(0.55, 1.0, 2) * (width, height)).astype(int)
+        x, y = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
+        if np.count_nonzero(pet.mask[y : y + h, x : x + w]) > 0.25 * np.count_nonzero(pet.mask):
+            image, label = image.crop((x, y, x + w, y + h)), label.crop((x, y, x + w, y + h))
+    long = SIDE * float(rng.uniform(0.65, 1.0)) if rng.random() < 0.3 else SIDE
+    aspect = np.exp(rng.normal(0, 0.12))
+    w, h = image.width * aspect, image.height / aspect
+    size = tuple(max(32, round(side * long / max(w, h))) for side in (w, h))
+    image, label = image.resize(size, Image.Resampling.BICUBIC), label.resize(size, Image.Resampling.NEAREST)
+    if rng.random() < 0.5:
+        image, label = (item.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for item in (image, label))
+    if rng.random() < 0.2:
+        angle = float(rng.normal(0, 15))
+        image = image.rotate(angle, Image.Resampling.BILINEAR)
+        label = label.rotate(angle, Image.Resampling.NEAREST)
+    return _jitter(image, rng), label
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A training picture: [3, 384, 384] float32 in [0, 1], and the label map [384, 384] of each animal in it."""
+
+    pixels: torch.Tensor
+    labels: tuple[NDArray[np.uint8], ...]
+
+
+def scene(pets: Sequence[Pet], rng: np.random.Generator) -> Scene:
+    """One animal as photographed, or two: a second one cut out and pasted in front, so that points must decide."""
+    canvas = np.zeros((SIDE, SIDE, 3), np.uint8)
+    first = np.zeros((SIDE, SIDE), np.uint8)
+    image, label = _view(pets[rng.integers(len(pets))], rng)
+    width, height = image.size
+    canvas[:height, :width], first[:height, :width] = np.asarray(image), np.asarray(label)
+    labels = [first]
+    if rng.random() < 0.35:
+        pasted, shape = (np.asarray(item) for item in _view(pets[rng.integers(len(pets))], rng))
+        box = bounding_box(shape == IN)
+        if box is not None:
+            x0, y0, x1, y1 = box
+            factor = rng.uniform(0.35, 0.75) * max(width, height) / max(x1 - x0, y1 - y0)
+            size = tuple(max(8, round(side * factor)) for side in (x1 - x0, y1 - y0))
+            size = (min(size[0], width), min(size[1], height))
+            pasted = np.asarray(Image.fromarray(pasted[y0:y1, x0:x1]).resize(size, Image.Resampling.BICUBIC))
+            shape = np.asarray(Image.fromarray(shape[y0:y1, x0:x1]).resize(size, Image.Resampling.NEAREST))
+            x, y = int(rng.integers(0, width - size[0] + 1)), int(rng.integers(0, height - size[1] + 1))
+            here = np.s_[y : y + size[1], x : x + size[0]]
+            canvas[here] = np.where((shape == IN)[..., None], pasted, canvas[here])
+            second = np.zeros_like(first)
+            second[here] = shape
+            first[here] = np.where(shape == IN, OUT, np.where(shape == UNSURE, UNSURE, first[here]))
+            labels.append(second)
+    if rng.random() < 0.3:
+        noise = rng.normal(0, rng.uniform(2, 12), canvas.shape)
+        canvas = np.clip(canvas + noise, 0, 255).astype(np.uint8)
+    return Scene(torch.from_numpy(canvas).permute(2, 0, 1).float() / 255, tuple(labels))
+
+
+def draw_prompt(label: NDArray[np.uint8], rng: np.random.Generator) -> tuple[NDArray, NDArray, NDArray]:
+    """Points [8, 2], their labels [8] (1 on, 0 off, -1 unused) and a jittered box [4] for one animal.
+
+    Most points are centres of patches on the animal, as the guard's matches are; a few are off it.
+    """
+    inside = np.argwhere(label == IN)
+    points, kinds = np.zeros((POINTS, 2), np.float32), np.full(POINTS, -1, np.int64)
+    count = int(rng.integers(1, POINTS + 1)) if rng.random() < 0.8 else 1
+    chosen = inside[rng.integers(len(inside), size=count)][:, ::-1].astype(np.float32)
+    centred = (chosen // STRIDE + 0.5) * STRIDE
+    on_animal = label[tuple(np.clip(centred, 0, SIDE - 1).astype(int)[:, ::-1].T)] == IN
+    chosen[on_animal] = centred[on_animal]
+    points[:count], kinds[:count] = chosen, 1
+    if count < POINTS and rng.random() < 0.2:
+        outside = np.argwhere(label == OUT)
+        if len(outside):
+            points[count], kinds[count] = outside[rng.integers(len(outside))][::-1], 0
+    box = bounding_box(label == IN)
+    spread = 0.08 * np.array([box[2] - box[0], box[3] - box[1]] * 2)
+    return points, kinds, (np.array(box) + rng.normal(0, 1, 4) * spread).astype(np.float32)
+
+
+def mask_losses(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Loss and IoU of each mask. logits [N, 4, 96, 96]; labels [N, 384, 384] of OUT, IN, UNSURE. Both [N, 4].
+
+    Cross-entropy plus dice; a missed pixel costs twice a false one, since it is a leak.
+    """
+    logits = F.interpolate(logits, labels.shape[-2:], mode="bilinear", align_corners=False)
+    wanted, known = (labels == IN).float()[:, None], (labels != UNSURE).float()[:, None]
+    wanted = wanted.expand_as(logits)
+    cross = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * known * (1 + wanted)
+    cross = cross.sum((2, 3)) / known.sum((2, 3))
+    soft = logits.sigmoid() * known
+    dice = 1 - (2 * (soft * wanted).sum((2, 3)) + 1) / (soft.sum((2, 3)) + wanted.sum((2, 3)) + 1)
+    with torch.no_grad():
+        hard = (logits > 0) & (known > 0)
+        overlap = (hard & (wanted > 0)).sum((2, 3)) / (hard | (wanted > 0)).sum((2, 3)).clamp(min=1)
+    return cross + dice, overlap
+
+
+class GuardTrainer:
+    """State of a training in ``folder``, found again after a stop."""
+
+    def __init__(self, folder: Path, config: GuardTraining, start: Path | None = None) -> None:
+        self.folder, self.config, self.step = folder, config, 0
+        torch.manual_seed(config.seed)
+        self.network, self.backbone = SamLite(), load_lite0()
+        if start is not None:
+            self.network.load_state_dict({name: value.float() for name, value in load_file(start).items()})
+        self.average = EMAModel(self.network.parameters(), decay=config.ema, use_ema_warmup=True, power=0.75)
+        self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=config.rate, weight_decay=0.01)
+        if (folder / "state.json").is_file():
+            self._load()
+
+    def _load(self) -> None:
+        self.step = json.loads((self.folder / "state.json").read_text())["step"]
+        tensors = load_file(self.folder / f"state-{self.step}.safetensors")
+        named = list(self.network.named_parameters())
+        self.network.load_state_dict({name: tensors[f"net.{name}"] for name in self.network.state_dict()})
+        self.average.shadow_params = [tensors[f"ema.{name}"].clone() for name, _ in named]
+        self.average.optimization_step = self.step
+        moments = {
+            number: {"step": torch.tensor(float(self.step)), "exp_avg": tensors[f"m1.{name}"].clone(),
+                     "exp_avg_sq": tensors[f"m2.{name}"].clone()}
+            for number, (name, _) in enumerate(named) if f"m1.{name}" in tensors
+        }  # fmt: skip
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+
+    def save(self) -> None:
+        """Everything needed to go on; the previous state is removed only when the new one is complete."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        tensors = {f"net.{name}": value.contiguous() for name, value in self.network.state_dict().items()}
+        for (name, parameter), average in zip(self.network.named_parameters(), self.average.shadow_params, strict=True):
+            tensors[f"ema.{name}"] = average.contiguous()
+            if moments := self.optimiser.state.get(parameter):
+                tensors[f"m1.{name}"] = moments["exp_avg"].contiguous()
+                tensors[f"m2.{name}"] = moments["exp_avg_sq"].contiguous()
+        path = self.folder / f"state-{self.step}.safetensors"
+        save_file(tensors, path.with_suffix(".partial"))
+        path.with_suffix(".partial").replace(path)
+        state = self.folder / "state.json.partial"
+        state.write_text(json.dumps({"step": self.step, "config": asdict(self.config)}))
+        state.replace(self.folder / "state.json")
+        for old in self.folder.glob("state-*.safetensors"):
+            if old != path:
+                old.unlink()
+
+    def export(self, path: Path) -> None:
+        """The moving average in fp16."""
+        network = SamLite()
+        network.load_state_dict(self.network.state_dict())
+        self.average.copy_to(network.parameters())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({name: value.half().contiguous() for name, value in network.state_dict().items()}, path)
+
+    def batch_loss(self, scenes: Sequence[Scene], rng: np.random.Generator) -> tuple[torch.Tensor, float]:
+        """Loss of a batch and the mean IoU of the single-mask output."""
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            with torch.no_grad():
+                maps = self.backbone(torch.stack([item.pixels for item in scenes]))
+            embeddings = self.network.neck(maps)
+        losses, overlaps = [], []
+        for number, item in enumerate(scenes):
+            usable = [label for label in item.labels if np.count_nonzero(label == IN) >= 64]
+            if not usable:
+                continue
+            chosen = [usable[rng.integers(len(usable))] for _ in range(self.config.prompts)]
+            points, kinds, boxes = (
+                torch.from_numpy(np.stack(column))
+                for column in zip(*(draw_prompt(label, rng) for label in chosen), strict=True)
+            )
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                logits, scores = self.network.decode(
+                    embeddings[number : number + 1], points, kinds, boxes if rng.random() < 0.3 else None
+                )
+            loss, overlap = mask_losses(logits.float(), torch.from_numpy(np.stack(chosen)))
+            losses.append((loss[:, 0] + loss[:, 1:].min(1).values + F.mse_loss(scores.float(), overlap)).mean())
+            overlaps.append(float(overlap[:, 0].mean()))
+        return torch.stack(losses).mean(), float(np.mean(overlaps))
+
+    def run(self, photos: Path | None, progress: Callable[[int, int, float, float], None]) -> None:
+        """Train to ``config.steps``; ``progress(step, steps, loss, iou)`` after each step."""
+        pets = list(read_pets(photos_folder(photos)))
+        while self.step < self.config.steps:
+            rng = np.random.default_rng((self.config.seed, self.step))
+            loss, overlap = self.batch_loss([scene(pets, rng) for _ in range(self.config.batch)], rng)
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.config.rate_at(self.step)
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+            self.optimiser.step()
+            self.average.step(self.network.parameters())
+            self.step += 1
+            progress(self.step, self.config.steps, float(loss.detach()), overlap)
+            if self.step % self.config.save_every == 0:
+                self.save()
+        self.save()
