@@ -156,8 +156,8 @@ class StreamReceiver:
     def _search_rows(self, first: int, rows: int) -> Acquired:
         detector = self.detector
         stretch = self._buffer[first : first + rows * detector.hop + detector.row - detector.hop]
-        positions, metric = detector.candidates(stretch)
-        return detector.refine(self._buffer, positions + first, metric)
+        positions, _ = detector.candidates(stretch)
+        return detector.refine(self._buffer, positions + first)
 
     def _admit(self, found: Acquired) -> None:
         """Queue preambles, without the second sight of one that the border of two rows showed twice."""

@@ -1,8 +1,8 @@
 """Burst detection and coarse synchronisation: samples to (start, frequency offset) of every preamble.
 
     samples ──up-chirp correlation, normalised by local energy──► candidates       every sample, overlap-save FFT
-            ──down-chirp correlation, joint metric──► start, coarse CFO            candidates only, one matrix product
-            ──coherent correlation over the whole preamble──► start, CFO, metric   what is left
+            ──whole preamble along the line of (delay, CFO) that this peak allows──► start, coarse CFO   candidates only
+            ──whole preamble, fine grid of delay and CFO──► start, CFO, metric                           what is left
 
 Each metric is a correlation divided by the energy it was taken from (between 0 and about 1, no matter how strong the
 input is), so the false-alarm rate does not depend on gain or noise level: for L samples of white noise
@@ -53,21 +53,21 @@ class Acquired:
 class Detector:
     """Finds preambles in any stretch of samples; keeps no state.
 
-    false_alarm: probability per sample that white noise passes the first stage. joint_threshold, threshold: limits of
+    false_alarm: probability per sample that white noise passes the first stage. ridge_threshold, threshold: limits of
     the second and third stage's metric. max_cfo: [rad/sample] largest frequency offset, at most 0.6 / sps.
     """
 
-    def __init__(self, preamble: Preamble, pulse: Pulse, *, false_alarm: float = 5e-4, joint_threshold: float = 0.115,
+    def __init__(self, preamble: Preamble, pulse: Pulse, *, false_alarm: float = 5e-4, ridge_threshold: float = 0.11,
                  threshold: float = 0.14, max_cfo: float | None = None) -> None:  # fmt: skip
         self.max_cfo = 0.64 / pulse.sps if max_cfo is None else float(max_cfo)
         if not 0 < false_alarm <= 0.01:
             raise SyncError(f"false_alarm must be in (0, 0.01], got {false_alarm}")
-        if not (0 < threshold < 1 and 0 < joint_threshold < 1):
-            raise SyncError(f"thresholds must be in (0, 1), got {threshold} and {joint_threshold}")
+        if not (0 < threshold < 1 and 0 < ridge_threshold < 1):
+            raise SyncError(f"thresholds must be in (0, 1), got {threshold} and {ridge_threshold}")
         if not 0 < self.max_cfo <= 0.65 / pulse.sps:
             raise SyncError(f"max_cfo must be in (0, {0.65 / pulse.sps:.3f}] rad/sample, got {max_cfo}")
         self.preamble, self.pulse = preamble, pulse
-        self.threshold, self.joint_threshold = threshold, joint_threshold
+        self.threshold, self.ridge_threshold = threshold, ridge_threshold
         self.window = preamble.half * pulse.sps  # samples of one chirp
         self.first_threshold = 1 - false_alarm ** (1 / (self.window - 1))
         self._up = preamble.chirp_template(pulse)
@@ -75,16 +75,19 @@ class Detector:
         self.row = _ROW * max(1, pulse.sps // 2) * max(1, preamble.half // 32)
         self.hop = self.row - len(self._up) + 1
         self._matched = scipy.fft.fft(self._up, self.row).conj().astype(np.complex64)
-        # second stage: shift of the peaks against each other, in samples
-        self._shift = int(np.ceil(2 * self.max_cfo * self.window * pulse.sps / (2 * np.pi))) + 1
-        lags = 2 * self._shift + 1
-        down = preamble.chirp_template(pulse, down=True).conj()
-        self._down = np.zeros((len(down) + lags - 1, lags), np.complex64)
-        for lag in range(lags):
-            self._down[lag : lag + len(down), lag] = down
-        # third stage: the whole preamble at a few offsets and a bank of frequencies around the coarse one
+        # second stage: an offset of l steps delays the up-chirp's peak by -l / 2 samples; try every l
+        self._step = np.pi / (self.window * pulse.sps)  # [rad/sample]
+        self._shift = int(np.ceil(self.max_cfo / self._step)) + 1
         template = preamble.template(pulse)
         self.full_energy = float(np.sum(np.abs(template) ** 2))
+        lags = np.arange(-self._shift, self._shift + 1)
+        size = scipy.fft.next_fast_len(len(template) + 2 * self._shift + 2)
+        delays = lags / 2 + self._shift // 2 + 1  # of the preamble behind the first sample of the cut
+        ramp = np.exp(-2j * np.pi * np.outer(delays, scipy.fft.fftfreq(size)))
+        delayed = scipy.fft.ifft(scipy.fft.fft(template, size) * ramp, axis=1)  # [lags, size]
+        turned = delayed * np.exp(1j * np.outer(lags * self._step, np.arange(size)))
+        self._ridge = np.ascontiguousarray(turned.conj().T).astype(np.complex64)
+        # third stage: the whole preamble at a few offsets and a bank of frequencies around the coarse one
         reach = int(_OFFSETS[-1])
         self._grid = np.linspace(-_FINE_CFO, _FINE_CFO, 21) * 2 / pulse.sps * 32 / preamble.half
         self._length = len(template) + 2 * reach
@@ -94,7 +97,6 @@ class Detector:
             bank[place : place + len(template), place] = template.conj()[:, None]
         bank *= np.exp(-1j * np.outer(time, self._grid))[:, None, :]
         self._bank = bank.reshape(self._length, -1).astype(np.complex64)
-        self._step = np.pi / (self.window * pulse.sps)  # [rad/sample] between coarse frequencies
         coarse = np.arange(-self._shift, self._shift + 1) * self._step
         self._derotate = np.exp(-1j * np.outer(coarse, time)).astype(np.complex64)
 
@@ -141,16 +143,14 @@ class Detector:
             return np.empty(0, np.int64), np.empty(0, np.float32)
         return _best_of_cells(np.concatenate(found), np.concatenate(metric))
 
-    def refine(self, samples: np.ndarray, positions: np.ndarray, metric: np.ndarray) -> Acquired:
-        """Second and third stage. positions, metric: [K] from ``candidates``, at least ``before`` samples from the
+    def refine(self, samples: np.ndarray, positions: np.ndarray) -> Acquired:
+        """Second and third stage. positions: [K] from ``candidates``, at least ``before`` samples from the
         first sample and ``after`` from the last one."""
-        parts = [
-            self._joint(samples, positions[k : k + 2048], metric[k : k + 2048]) for k in range(0, len(positions), 2048)
-        ]
+        parts = [self._along_ridge(samples, positions[k : k + 1024]) for k in range(0, len(positions), 1024)]
         if not parts:
             return Acquired(np.empty(0, np.int64), np.empty(0), np.empty(0, np.float32))
         rough = _one_per_preamble(
-            Acquired(*(np.concatenate(column) for column in zip(*parts, strict=True))), self.window // 2
+            Acquired(*(np.concatenate(column) for column in zip(*parts, strict=True))), _CELL // 2
         )
         start, cfo = rough.start, rough.cfo
         fine = [self._coherent(samples, start[k : k + 256], cfo[k : k + 256]) for k in range(0, len(start), 256)]
@@ -160,22 +160,19 @@ class Detector:
         good = (acquired.metric > self.threshold) & (np.abs(acquired.cfo) <= 1.05 * self.max_cfo)
         return _one_per_preamble(acquired.take(np.flatnonzero(good)), self.window // 2)
 
-    def _joint(self, samples, positions, metric):
-        """Up-chirp peaks [K] to (start, coarse cfo, joint metric) [K'] where the down-chirp agrees."""
-        sps, shift = self.pulse.sps, self._shift
-        view = np.lib.stride_tricks.sliding_window_view(samples, len(self._down))
-        cut = view[positions + self.window - shift]  # [K, len + lags - 1]
-        down = np.abs(cut @ self._down)  # [K, lags]
-        lag = down.argmax(axis=1)
-        begin = positions + self.pulse.delay - sps // 2
-        half = _energies(samples, begin, self.window)
-        energy = half + _energies(samples, begin + self.window, self.window)
-        first = np.sqrt(metric * half * self._energy)
-        joint = (first + down[np.arange(len(lag)), lag]) ** 2 / np.maximum(2 * self._energy * energy, 1e-30)
-        keep = joint > self.joint_threshold
-        apart = (lag - shift)[keep]  # = -2 x the up-chirp's own displacement
-        start = positions[keep] + np.round(apart / 2).astype(np.int64)
-        return start, self._step * apart, joint[keep]
+    def _along_ridge(self, samples, positions):
+        """Up-chirp peaks [K] to (start, coarse cfo, metric) [K'] of those with the whole preamble behind them."""
+        ahead = self._shift // 2 + 1
+        view = np.lib.stride_tricks.sliding_window_view(samples, len(self._ridge))
+        power = _power(view[positions - ahead] @ self._ridge)  # [K, lags]
+        lag = power.argmax(axis=1)
+        begin = positions + self.pulse.delay - self.pulse.sps // 2
+        energy = _energies(samples, begin, 2 * self.window)
+        metric = power[np.arange(len(lag)), lag] / np.maximum(self.full_energy * energy, 1e-30)
+        keep = metric > self.ridge_threshold
+        lag = lag[keep] - self._shift
+        start = positions[keep] + np.round(lag / 2).astype(np.int64)
+        return start, self._step * lag, metric[keep]
 
     def _coherent(self, samples, start, cfo):
         """(start [K], cfo [K]) to refined (start, cfo, metric) by a search over offsets and frequencies."""
