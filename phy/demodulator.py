@@ -91,14 +91,14 @@ class Demodulator:
 
     def read_headers(self, samples: np.ndarray, acquired: Acquired) -> list[Found | None]:
         """One entry per preamble; None for what the pilots show to be no burst. samples must reach ``before`` and
-        ``needed(header_symbols)`` around every start."""
+        ``needed(look_ahead)`` around every start."""
         index = np.arange(len(acquired))
         batches = [acquired.take(index[k : k + _HEADERS_AT_ONCE]) for k in range(0, len(index), _HEADERS_AT_ONCE)]
         return [found for batch in self.run(lambda part: self._headers(samples, part), batches) for found in batch]
 
     def _headers(self, samples: np.ndarray, acquired: Acquired) -> list[Found | None]:
         layout, count = self.layout, self.format.header_symbols
-        seen = max(count, layout.spacing - 1)  # a format without header still shows its first pilot
+        seen = self.format.look_ahead
         total = layout.num_symbols(seen)
         blocks = self._blocks.blocks_for(total)
         step = max(1, _BLOCKS_AT_ONCE // blocks)

@@ -19,9 +19,11 @@ from phy.tx import HEADER_SYMBOLS, modulate_headers, payload_symbols
 
 
 class FrameFormat(Protocol):
-    """header_symbols: H, may be 0 where every frame is the same."""
+    """header_symbols: H, may be 0 where every frame is the same. look_ahead: data symbols, header included, over which
+    the pilots are looked at before a header is believed (at least H; all of a frame that has no header)."""
 
     header_symbols: int
+    look_ahead: int
 
     def read_headers(self, symbols: np.ndarray, noise: np.ndarray) -> tuple[list[Any], list[str | None], np.ndarray]:
         """symbols [F, H], noise [F] variance, to (headers, None where refused; causes of refusal; [F, H] as sent)."""
@@ -48,6 +50,7 @@ class ImageFormat:
     """The frames of ``phy.frame``: coded header of 24 bytes, payload in the header's codec, CRC-32."""
 
     header_symbols = HEADER_SYMBOLS
+    look_ahead = HEADER_SYMBOLS
 
     def read_headers(
         self, symbols: np.ndarray, noise: np.ndarray

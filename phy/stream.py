@@ -86,7 +86,7 @@ class StreamReceiver:
     def flush(self) -> list[BurstFrame]:
         """Frames that end with the stream; what is cut off is counted. The receiver then begins a new stream."""
         end = self.position
-        tail = self.detector.row + self.detector.after + self._demodulator.needed(self.format.header_symbols) + 4096
+        tail = self.detector.row + self.detector.after + self._demodulator.needed(self.format.look_ahead) + 4096
         self._chunks.append(np.zeros(tail, np.complex64))
         self._fresh += tail
         frames = self._process(final=True)
@@ -173,7 +173,7 @@ class StreamReceiver:
 
     def _read_headers(self) -> None:
         waiting = self._waiting
-        there = waiting.start + self._demodulator.needed(self.format.header_symbols) <= self.position
+        there = waiting.start + self._demodulator.needed(self.format.look_ahead) <= self.position
         ready = waiting.take(np.flatnonzero(there))
         self._waiting = waiting.take(np.flatnonzero(~there))
         if len(ready) == 0:
