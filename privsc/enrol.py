@@ -27,6 +27,9 @@ ROUNDS = 2
 GAMMA_RANGE = (0.45, 0.6)
 """Limits of a calibrated threshold: below, chance resemblance; above, another light would hide the entity."""
 
+FAR = 0.5
+"""An entity is also described as it looks at this share of its size: a second prototype for one that is far away."""
+
 Progress = Callable[[int, int, str], None]
 """Called as progress(done, total, what)."""
 
@@ -92,6 +95,15 @@ def _mean(vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     return (total / np.linalg.norm(total)).astype(np.float32)
 
 
+def far_prototype(views: Sequence[_View], encoder: Encoder) -> NDArray[np.float32]:
+    """f_k [d] of the same regions in photographs seen at half their size."""
+    pooled = []
+    for view in views:
+        features = encoder(view.image, FAR)
+        pooled.append(pool(features.patches, features.region_weights(view.mask)))
+    return _mean(pooled)
+
+
 def calibrate(views: Sequence[_View], f_k: NDArray[np.float32], strangers: NDArray[np.float32]) -> float:
     """Gamma: between what strangers reach and what each sample reaches against the others' mean.
 
@@ -146,7 +158,7 @@ def make_entity(
         Sample(photo, encode_png(view.mask)) for photo, view in zip(kept, views, strict=True)
     )
     entity = Entity(
-        name=name, prompt=prompt, class_word=word, samples=samples, f_k=f_k, prototypes=f_k[None],
+        name=name, prompt=prompt, class_word=word, samples=samples, f_k=f_k, prototypes=np.stack([f_k, far_prototype(views, encoder)]),
         text_embedding=text.embed(prompt), gamma=calibrate(views, f_k, load_strangers(encoder.identity)),
     )  # fmt: skip
     report(2, 2, "described")

@@ -57,8 +57,8 @@ class Encoder(Protocol):
     identity: str
     dim: int
 
-    def __call__(self, image: NDArray[np.uint8]) -> ImageFeatures:
-        """Features of HWC uint8."""
+    def __call__(self, image: NDArray[np.uint8], fill: float = 1.0) -> ImageFeatures:
+        """Features of HWC uint8, seen at ``fill`` of the usual size."""
         ...
 
 
@@ -76,8 +76,8 @@ class Lite0Encoder:
         self.dim = STAGES[16][1] + STAGES[32][1]
 
     @torch.no_grad()
-    def __call__(self, image: NDArray[np.uint8]) -> ImageFeatures:
-        fitted = letterbox(image)
+    def __call__(self, image: NDArray[np.uint8], fill: float = 1.0) -> ImageFeatures:
+        fitted = letterbox(image, fill=fill)
         maps = self._backbone(fitted.pixels)
         coarse = F.interpolate(maps[32], size=maps[16].shape[-2:], mode="bilinear", align_corners=False)
         joined = torch.cat([F.normalize(maps[16], dim=1) * self.FINE, F.normalize(coarse, dim=1)], dim=1)

@@ -29,6 +29,8 @@ COVER = 0.35
 
 AGREEMENT = 0.6
 """Share of the matched patches' area that a mask must hold; below, M_chi has missed and the patches themselves join."""
+WEAK = 0.6
+"""Share of the weakest match's similarity from which a connected patch joins then."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,11 @@ def spread_points(
     return centres[rows, columns]
 
 
+def _grown(seeds: NDArray[np.bool_], allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The parts of ``allowed`` [h, w] that are connected to ``seeds``, and the seeds."""
+    return ndimage.binary_propagation(seeds, mask=allowed | seeds, structure=np.ones((3, 3)))
+
+
 class Guard:
     """Finds entities of K and removes them.
 
@@ -162,23 +169,21 @@ class Guard:
         probability, _ = self._segmenter.probability(image_size, features.fitted, features.maps, points)
         mask = self._keep_prompted(probability > COVER, points)
         cells = features.patch_cells(matched, image_size)
-        if (mask & cells).sum() < AGREEMENT * cells.sum():
-            mask = mask | cells
+        if (mask & cells).sum() < AGREEMENT * cells.sum():  # M_chi missed: all that resembles the entity at all joins
+            alike = similarity >= WEAK * similarity[matched].min()
+            mask = mask | features.patch_cells(_grown(matched, alike), image_size)
         return dilate(ndimage.binary_fill_holes(mask), round(MARGIN * max(image_size))), points
 
     @staticmethod
     def _keep_prompted(mask: NDArray[np.bool_], points: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Components that a point lies on, or that are large; specks far from the entity go."""
-        labels, count = ndimage.label(mask)
-        if count <= 1:
-            return mask
-        sizes = np.bincount(labels.ravel())
-        sizes[0] = 0
+        """Components that a point lies on, and those that all but touch them; another animal elsewhere is not meant."""
+        reach = max(2, round(0.02 * max(mask.shape)))
+        labels, count = ndimage.label(ndimage.binary_dilation(mask, iterations=reach))
+        on_mask = labels * mask
         prompted = np.zeros(count + 1, bool)
-        prompted[labels[points[:, 1].astype(int), points[:, 0].astype(int)]] = True
-        keep = prompted | (sizes >= 0.1 * sizes.max())
-        keep[0] = False
-        return keep[labels]
+        prompted[on_mask[points[:, 1].astype(int), points[:, 0].astype(int)]] = True
+        prompted[0] = False
+        return prompted[on_mask]
 
     @staticmethod
     def _one_name_a_region(found: list[tuple[float, Detection]]) -> tuple[Detection, ...]:

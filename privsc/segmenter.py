@@ -73,10 +73,10 @@ class Letterbox:
     size: tuple[int, int]
 
 
-def letterbox(image: NDArray[np.uint8], side: int = SIDE) -> Letterbox:
-    """Fit HWC uint8 into a square of ``side`` pixels."""
+def letterbox(image: NDArray[np.uint8], side: int = SIDE, fill: float = 1.0) -> Letterbox:
+    """Fit HWC uint8 into ``fill`` of a square of ``side`` pixels."""
     height, width = image.shape[:2]
-    scale = side / max(height, width)
+    scale = fill * side / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     square = torch.zeros(1, 3, side, side)
     square[0, :, : size[1], : size[0]] = torch.from_numpy(resize(image, size).copy()).permute(2, 0, 1) / 255
