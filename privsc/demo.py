@@ -106,7 +106,7 @@ def database(folder: Path, seed: int, stage: Stage) -> Database:
 def _recipe(photos: dict[str, list[bytes]], seed: int, encoder: str, text: str) -> str:
     """What K is made of, so that it is made again when a photograph, a network or the seed changes."""
     digests = {name: [hashlib.sha256(photo).hexdigest() for photo in those] for name, those in photos.items()}
-    weights = {file.name: file.sha256 for file in models.read_manifest() if file.name.startswith("weights/")}
+    weights = {n: models.sha256(path) for n, path in models.shipped_files().items() if n.startswith("weights/")}
     recipe = {"photos": digests, "seed": seed, "encoder": encoder, "text": text, "weights": weights}
     return json.dumps(recipe, indent=2, sort_keys=True)
 

@@ -1,0 +1,7 @@
+"""`python -m privsc` is the command `privsc`."""
+
+import sys
+
+from privsc.cli import main
+
+sys.exit(main())

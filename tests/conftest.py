@@ -1,0 +1,49 @@
+"""Fixtures and rules for all tests.
+
+`@pytest.mark.radio` needs the distribution's Python with GNU Radio; `@pytest.mark.radio("SoapySDR", ...)` names the
+modules that it needs instead. Without them such a test is skipped, or fails where PRIVSC_REQUIRE_RADIO is set.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+DISTRIBUTION_PYTHON = "/usr/bin/python3"
+
+
+@functools.cache
+def missing_modules(modules: tuple[str, ...]) -> str:
+    """Which of the modules the distribution's Python cannot import, with the reason; empty when it can import all."""
+    found = []
+    for module in modules:
+        try:
+            command = [DISTRIBUTION_PYTHON, "-c", f"import {module}"]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        except OSError as error:
+            return f"{DISTRIBUTION_PYTHON} cannot be run ({error.strerror})"
+        if done.returncode:
+            last = done.stderr.strip().splitlines()[-1:] or ["?"]
+            found.append(f"{module} ({last[0]})")
+    return f"{DISTRIBUTION_PYTHON} lacks {', '.join(found)}" if found else ""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("radio"):
+        if reason := missing_modules(mark.args or ("gnuradio",)):
+            if os.environ.get("PRIVSC_REQUIRE_RADIO"):
+                pytest.fail(f"PRIVSC_REQUIRE_RADIO is set, but {reason}", pytrace=False)
+            pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def photos() -> Path:
+    """Folder of photographs laid out as `subjects/NAME/NN.jpg`, from PRIVSC_PHOTOS."""
+    folder = os.environ.get("PRIVSC_PHOTOS")
+    if not folder:
+        pytest.skip("PRIVSC_PHOTOS is not set: it names a folder with subjects/NAME/NN.jpg")
+    return Path(folder)
