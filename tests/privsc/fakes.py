@@ -1,0 +1,64 @@
+"""A guard and a recovery without networks, for tests of the chain around them.
+
+`BoxGuard` hides one box for each entity, and tells entities apart by the colour of what it is shown; `ColourRecovery`
+finds the removed region as the real one does and fills it with the entity's colour, or with grey without K.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from privsc.detection import detect_region
+
+COLOURS = {"Vicky": (200, 60, 60), "Tom": (60, 60, 200)}
+GREY = 128
+
+
+class BoxGuard:
+    def __init__(self, boxes: dict[str, tuple[int, int, int, int]]):
+        self.boxes = boxes
+
+    def __call__(self, image, entities):
+        joint, found = np.zeros(image.shape[:2], bool), []
+        for entity in entities:
+            if entity.name in self.boxes:
+                x0, y0, x1, y1 = self.boxes[entity.name]
+                mask = np.zeros_like(joint)
+                mask[y0:y1, x0:x1] = True
+                joint |= mask
+                found.append(
+                    SimpleNamespace(index=entity.index, name=entity.name, score=0.9, box=(x0, y0, x1, y1), mask=mask)
+                )
+        masked = np.where(joint[:, :, None], 0, image).astype(np.uint8)
+        return SimpleNamespace(masked=masked, mask=joint, detections=tuple(found))
+
+    def identify(self, image, entities, mask=None):
+        mean = image[mask].mean(axis=0)
+        for entity in entities:
+            if np.abs(mean - COLOURS[entity.name]).max() < 25:
+                return SimpleNamespace(name=entity.name)
+        return None
+
+
+class ColourRecovery:
+    def __init__(self):
+        self.calls = []
+
+    detect_region = staticmethod(detect_region)
+
+    def __call__(self, received, region, entities, *, class_word=None, steps=None, init="reference", seed=0,
+                 progress=None):  # fmt: skip
+        names = None if entities is None else [entity.name for entity in entities]
+        self.calls.append({"names": names, "class_word": class_word, "steps": steps, "init": init, "seed": seed})
+        painted = received.copy()
+        columns = np.flatnonzero(region.any(axis=0))
+        groups = np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1) if columns.size else []
+        for group, name in zip(groups, names or [None] * len(groups), strict=False):
+            part = np.zeros_like(region)
+            part[:, group] = region[:, group]
+            painted[part] = COLOURS[name] if name else GREY
+        if progress:
+            progress(1, 1)
+        return painted
