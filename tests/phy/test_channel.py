@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sionna.phy import config as sionna_config
 
-from phy.channel import make_channel
+from phy.channel import CHANNELS, FIRST_LAG, make_channel
 from phy.errors import ChannelError
 
 ONES = np.ones(200_000, np.complex64)
@@ -59,6 +59,12 @@ def test_antennas_are_independent():
         ({"name": "vacuum"}, "no channel named 'vacuum': choose one of awgn"),
         ({"seed": -1}, "seed must be 0 to"),
         ({"rx_antennas": 0}, "rx_antennas must be 1 to 16, got 0"),
+        ({"delay_spread": float("nan")}, "delay_spread must be"),
+        ({"carrier": 0.0}, "carrier must be"),
+        ({"speed": -1.0}, "speed must be"),
+        ({"sample_rate": float("inf")}, "sample_rate must be"),
+        ({"correlation": 1.5}, "correlation must be"),
+        ({"colour": "red"}, "unexpected keyword argument 'colour'"),
     ],
 )
 def test_nonsense_is_refused(change, message):
@@ -71,3 +77,77 @@ def test_shapes_are_refused():
         make_channel("awgn", snr_db=0, seed=0)(np.ones((2, 3), np.complex64))
     with pytest.raises(ChannelError, match="block_starts must be 0 to 99"):
         make_channel("rayleigh", snr_db=0, seed=0)(ONES[:100], np.array([0, 100]))
+
+
+SELECTIVE = [name for name in CHANNELS if "-" in name]
+TEN_MSPS = {"snr_db": 190.0, "delay_spread": 300e-9, "sample_rate": 10e6}
+
+
+@pytest.mark.parametrize("name", SELECTIVE)
+def test_an_impulse_shows_the_taps(name):
+    channel = make_channel(name, seed=4, **TEN_MSPS)
+    taps, _ = channel.taps(1, 600)
+    x = np.zeros(600, np.complex64)
+    x[100] = 1
+    span = taps.shape[3]
+    expected = np.zeros(600, np.complex64)
+    expected[100 + FIRST_LAG : 100 + FIRST_LAG + span] = taps[0, 0, 0]
+    assert np.abs(channel(x) - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize("name", ["tdl-a", "tdl-b", "tdl-c", "tdl-d", "tdl-e", "cdl-b", "cdl-d"])
+def test_mean_gain_is_one_and_the_delay_spread_as_asked(name):
+    taps, _ = make_channel(name, seed=1, rx_antennas=2, **TEN_MSPS).taps(800, 100)
+    profile = (np.abs(taps[:, :, 0]) ** 2).mean(axis=0)  # [A, L]
+    assert profile.sum(axis=1) == pytest.approx(1.0, abs=0.09)
+    lag = np.arange(profile.shape[1]) / 10e6
+    profile = profile.mean(axis=0) / profile.mean(axis=0).sum()
+    spread = np.sqrt(profile @ lag**2 - (profile @ lag) ** 2)
+    assert spread == pytest.approx(300e-9, rel=0.15)  # sinc taps at 100 ns add a little
+
+
+def test_tdl_antennas_and_blocks_are_independent():
+    taps, _ = make_channel("tdl-c", seed=2, rx_antennas=2, **TEN_MSPS).taps(2000, 100)
+    strongest = taps[:, :, 0, 1 - FIRST_LAG]
+    power = np.mean(np.abs(strongest) ** 2)
+    assert abs(np.mean(strongest[:, 0] * strongest[:, 1].conj())) < 0.1 * power
+    assert abs(np.mean(strongest[1:, 0] * strongest[:-1, 0].conj())) < 0.1 * power
+
+
+def test_moving_taps_follow_the_bessel_function_of_clarke():
+    """Rich scattering at Doppler f_D: autocorrelation J0(2 pi f_D t)."""
+    from scipy.special import j0
+
+    channel = make_channel("tdl-a", snr_db=190, seed=3, speed=30.0, sample_rate=1e6)
+    taps, spacing = channel.taps(600, 20_000)
+    lags = np.arange(0, taps.shape[2], 4)
+    tap = taps[:, 0, :, -FIRST_LAG]
+    measured = np.array([np.mean(tap[:, lag] * tap[:, 0].conj()) for lag in lags]) / np.mean(np.abs(tap) ** 2)
+    expected = j0(2 * np.pi * channel.doppler * lags * spacing / 1e6)
+    assert np.abs(measured - expected).max() < 0.15
+    assert expected.min() < -0.2  # the comparison reaches past the first zero
+
+
+def test_moving_and_standing_filters_agree_where_nothing_moves_yet():
+    x = np.exp(0.1j * np.arange(400)).astype(np.complex64)
+    standing = make_channel("tdl-c", seed=6, **TEN_MSPS)
+    moving = make_channel("tdl-c", seed=6, speed=1e-3, **TEN_MSPS)
+    assert moving.taps(1, 400)[0].shape[2] == 2
+    assert np.abs(moving(x) - standing(x)).max() < 1e-3
+
+
+def test_echoes_reach_over_block_borders_and_blocks_differ():
+    channel = make_channel("tdl-e", seed=5, **TEN_MSPS)
+    x = np.zeros(1000, np.complex64)
+    x[490], x[600] = 1, 1
+    y = channel(x, np.array([0, 500]))
+    assert np.abs(y[500:520]).max() > 1e-3
+    assert np.abs(y[600:640] - y[490:530]).max() > 0.05
+
+
+@pytest.mark.parametrize(("rho", "name"), [(0.0, "rayleigh"), (0.7, "rayleigh"), (1.0, "tdl-c"), (0.7, "tdl-c")])
+def test_correlated_channels_have_the_asked_correlation(rho, name):
+    bob = make_channel(name, seed=1, **TEN_MSPS).taps(3000, 10)[0]
+    eve = make_channel(name, seed=2, correlated_with=1, correlation=rho, **TEN_MSPS).taps(3000, 10)[0]
+    measured = np.vdot(bob, eve) / np.sqrt(np.vdot(bob, bob).real * np.vdot(eve, eve).real)
+    assert measured == pytest.approx(rho, abs=0.05)
