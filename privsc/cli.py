@@ -13,12 +13,13 @@ from typing import Any
 import typer
 
 from phy.errors import PhyError
-from privsc import cli_db, cli_models, cli_run, cli_train
+from privsc import cli_db, cli_models, cli_run, cli_train, cli_worker
 from privsc.errors import PrivscError
 
 # typer carries a click of its own in some versions and uses the package in others; these are the classes it raises.
 UsageError: Any = typer.BadParameter.__mro__[1]
 ClickException: Any = typer.BadParameter.__mro__[2]
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="privsc",
@@ -34,13 +35,17 @@ app.command(epilog="Example: privsc guard photo.jpg --db K.db --out results/guar
 app.add_typer(cli_db.app, name="db")
 app.add_typer(cli_train.app, name="train")
 app.add_typer(cli_models.app, name="models")
+app.command(epilog="Example: privsc worker all --db K.db")(cli_worker.worker)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # every network is on this machine; nothing asks the hub
     try:
-        code = app(args=list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        code = app(args=given, prog_name="privsc", standalone_mode=False)
+        if code == INTERRUPTED:  # some versions of typer turn the exception into its exit code
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except (PrivscError, PhyError) as error:
         return _fail(str(error))
@@ -50,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error.format_message())
     except (KeyboardInterrupt, typer.Abort):
         print("privsc: interrupted", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as with `privsc db list K.db | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141

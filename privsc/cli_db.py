@@ -32,7 +32,7 @@ def init(database: DatabaseArgument) -> None:
 @app.command(epilog="Example: privsc db enrol K.db Vicky photos/vicky --class cat --prompt 'a photo of the cat Vicky'")
 def enrol(
     database: DatabaseArgument,
-    name: Annotated[str, typer.Argument(help="What to call the entity.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call the entity.")],
     photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Photographs of it, or folders of them.")],
     prompt: Annotated[
         str | None, typer.Option(help="Text that stands for it; made from name and class if left out.")
@@ -46,12 +46,14 @@ def enrol(
     seed: SeedOption = 0,
 ) -> None:
     """Add one entity from three or more photographs of it (one is possible)."""
-    from privsc.enrol import enrol as enrol_entity
-    from privsc.features import load_encoder
     from privsc.files import find_photos, read_bytes
 
+    data = [read_bytes(path) for path in find_photos(photos)]
+
+    from privsc.enrol import enrol as enrol_entity
+    from privsc.features import load_encoder
+
     with Database.open(database, load_encoder().identity) as db, stages() as stage:
-        data = [read_bytes(path) for path in find_photos(photos)]
         entity = enrol_entity(
             db, name, data, prompt=prompt, class_word=class_word, personalise=personalise, seed=seed,
             progress=stage(f"enrolling {escape(name)}"),
@@ -78,7 +80,9 @@ def list_(database: DatabaseArgument) -> None:
 
 
 @app.command(epilog="Example: privsc db remove K.db Vicky")
-def remove(database: DatabaseArgument, name: Annotated[str, typer.Argument(help="The entity to forget.")]) -> None:
+def remove(
+    database: DatabaseArgument, name: Annotated[str, typer.Argument(metavar="NAME", help="The entity to forget.")]
+) -> None:
     """Forget one entity; its index is never given to another."""
     with Database.open(database) as db:
         entity = db.remove(name)

@@ -16,14 +16,16 @@ ImageArgument = Annotated[Path, typer.Argument(metavar="IMAGE", help="Photograph
 
 def guard(image: ImageArgument, database: DatabaseOption, out: OutOption) -> None:
     """Hide the entities of K in a photograph: writes masked.png, mask.png and guard.json."""
-    from privsc.database import Database
-    from privsc.features import load_encoder
     from privsc.files import ResultFolder, read_photo
+
+    photo = read_photo(image)
+
+    from privsc.database import Database  # the networks take seconds to load: not for a photograph that is none
+    from privsc.features import load_encoder
     from privsc.guard import Guard
     from privsc.report import guard_files
     from privsc.segmenter import load_segmenter
 
-    photo = read_photo(image)
     encoder = load_encoder()
     with Database.open(database, encoder.identity) as db:
         guarded = Guard(encoder, load_segmenter())(photo, db.entities())
@@ -55,13 +57,14 @@ def run(
 ) -> None:
     """Send a photograph to Bob and to Eve; writes pictures and report.json."""
     from privsc.config import RunConfig
-    from privsc.files import read_photo
+    from privsc.files import decode_photo, read_bytes
 
+    data = read_bytes(image)
     config = RunConfig.build(
         channel=channel, snr_db=snr, eve_snr_db=eve_snr, seed=seed, codec=codec, coding=coding, quality=quality,
         max_side=max_side, steps=steps, init=init, eve_class_word=eve_class,
     )  # fmt: skip
-    photo = read_photo(image, config.max_side)
+    photo = decode_photo(data, str(image), config.max_side)
 
     from privsc.database import Database
     from privsc.features import load_encoder

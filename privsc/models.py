@@ -20,7 +20,8 @@ PACKAGED = (  # distribution package, import package, file, what for
 )
 WHAT = (  # first match of the start of a file's name in the manifest
     ("weights/sam-lite", "M_chi, mask decoder"),
-    ("weights/privsc-mini", "U_theta, diffusion model of the recovery"),
+    ("weights/privsc-mini", "U_theta, diffusion model"),
+    ("weights/strangers", "features of strangers, for Gamma"),
     ("codecs/", "one-hot autoencoder of the link"),
 )
 

@@ -47,3 +47,33 @@ def photos() -> Path:
     if not folder:
         pytest.skip("PRIVSC_PHOTOS is not set: it names a folder with subjects/NAME/NN.jpg")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def chelsea_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photographs made from those that scikit-image carries: `chelsea/1.jpg` ... to enrol, `sent.jpg` to send."""
+    import numpy as np
+    from PIL import Image
+    from skimage import data
+
+    from privsc.demo import view, views
+
+    folder = tmp_path_factory.mktemp("photos of a cat")  # with spaces, as people's folders have
+    (folder / "chelsea").mkdir()
+    for number, seen in enumerate(views(data.chelsea(), 3, seed=5), start=1):
+        Image.fromarray(seen).save(folder / "chelsea" / f"{number}.jpg", quality=95)
+    Image.fromarray(view(data.chelsea(), np.random.default_rng(99))).save(folder / "sent.jpg", quality=95)
+    Image.fromarray(data.coffee()).save(folder / "stranger.jpg", quality=95)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chelsea_k(chelsea_folder: Path) -> Path:
+    """K with Chelsea in it, made by the command itself; not to be changed by a test (copy it first)."""
+    from privsc.cli import main
+
+    path = chelsea_folder / "K.db"
+    assert main(["db", "init", str(path)]) == 0
+    photos = str(chelsea_folder / "chelsea")
+    assert main(["db", "enrol", str(path), "Chelsea", photos, "--class", "cat", "--no-personalise"]) == 0
+    return path
