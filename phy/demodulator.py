@@ -76,10 +76,11 @@ class BurstFrame:
 class Demodulator:
     """Batch receiver for one layout and format. run: how to map a function over batches, ``map`` or a thread pool's."""
 
-    def __init__(self, layout: Layout, frame_format: FrameFormat, run: Callable[..., Iterable] = map) -> None:
+    def __init__(self, layout: Layout, frame_format: FrameFormat, run: Callable[..., Iterable] = map,
+                 equalise: bool = True) -> None:  # fmt: skip
         self.layout, self.format, self.run = layout, frame_format, run
         self.sps = layout.pulse.sps
-        self._estimator = ChannelEstimator(layout.preamble, layout.pulse)
+        self._estimator = ChannelEstimator(layout.preamble, layout.pulse, selective=equalise)
         self._blocks = BlockDemodulator(layout.preamble, layout.pulse)
         self.before = GUARD * self.sps + self._estimator.reach
 

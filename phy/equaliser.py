@@ -48,8 +48,9 @@ class ChannelEstimate:
 class ChannelEstimator:
     """Least squares with a prior on the preamble's samples; flat model first, taps where the flat one does not fit."""
 
-    def __init__(self, preamble: Preamble, pulse: Pulse) -> None:
+    def __init__(self, preamble: Preamble, pulse: Pulse, selective: bool = True) -> None:
         sps = pulse.sps
+        self.selective = selective
         self.pulse, self.size = pulse, BLOCK * sps
         template = preamble.template(pulse)
         self.reach = 4
@@ -107,8 +108,10 @@ class ChannelEstimator:
         response = np.exp(-1j * self._angular * delay[:, None]) * (gain[:, None] * self._spectrum)
         noise = flat_residual.copy()
         strength = np.abs(gain) ** 2
-        selective = self._try_taps(seen, flat_residual, response, noise, strength)
-        noise = np.maximum(noise, 1e-7 * strength + 1e-30)
+        selective = np.zeros(len(start), bool)
+        if self.selective:
+            selective = self._try_taps(seen, flat_residual, response, noise, strength)
+        noise = np.maximum(noise, 1e-5 * strength + 1e-20)
         return ChannelEstimate(response.astype(np.complex64), noise, self.pulse.sps * strength / noise, selective)
 
     def _try_taps(self, seen, flat_residual, response, noise, strength) -> np.ndarray:
@@ -149,9 +152,10 @@ class Equaliser:
         folded = power.reshape(len(h), pulse.sps, BLOCK).sum(axis=1)  # [F, M]
         floor = (pulse.sps * estimate.noise)[:, None].astype(np.float32)
         kept = np.mean(folded / (folded + floor), axis=1)
+        kept = np.clip(kept, 1e-6, 1 - 1e-6)
         inverse = 1.0 / ((folded + floor) * kept[:, None])
         weights = h.conj() * np.tile(inverse, (1, pulse.sps))
-        error = np.maximum((1 - kept) / kept, 1e-6).astype(np.float32)
+        error = ((1 - kept) / kept).astype(np.float32)
         edge = h[:, :BLOCK].conj() * h[:, -BLOCK:]
         return cls(weights.astype(np.complex64), error, edge)
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from phy.burst import Layout
 from phy.codec import shipped
+from phy.coded import decode_if_hopeful, descrambled_posteriors
 from phy.errors import FrameError
 from phy.frame import CRC_BYTES, add_crc, crc_ok
 from phy.outer import OuterCode
@@ -69,11 +70,8 @@ class ShortFormat:
     def read_payloads(
         self, headers: list[Any], symbols: np.ndarray, noise: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        words = (symbols * scrambling(self.data_symbols).conj()).reshape(len(symbols), -1, self.codec.n)
-        posteriors = np.concatenate([
-            self.codec.posteriors(word[None], float(n0)) for word, n0 in zip(words, noise, strict=True)
-        ])  # fmt: skip
-        bodies, held = self.outer.decode(posteriors)
+        posteriors = descrambled_posteriors(symbols, noise, self.codec)
+        bodies, held = decode_if_hopeful(self.outer, posteriors, noise)
         bodies = bodies.astype(np.uint8)
         return bodies, held & crc_ok(bodies)
 

@@ -38,7 +38,7 @@ class StreamReceiver:
     """
 
     def __init__(self, layout: Layout | None = None, frame_format: FrameFormat | None = None, *,
-                 detector: Detector | None = None, workers: int = 1) -> None:  # fmt: skip
+                 detector: Detector | None = None, workers: int = 1, equalise: bool = True) -> None:  # fmt: skip
         if not 1 <= workers <= 64:
             raise StreamError(f"workers must be 1 to 64, got {workers}")
         self.layout = Layout() if layout is None else layout
@@ -46,7 +46,7 @@ class StreamReceiver:
         self.detector = Detector(self.layout.preamble, self.layout.pulse) if detector is None else detector
         self._pool = ThreadPoolExecutor(workers) if workers > 1 else None
         self._workers = workers
-        self._demodulator = Demodulator(self.layout, self.format, self._pool.map if self._pool else map)
+        self._demodulator = Demodulator(self.layout, self.format, self._pool.map if self._pool else map, equalise)
         self._lead = self._demodulator.before + self.detector.before + 64
         self.counts: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
@@ -203,7 +203,12 @@ class StreamReceiver:
         frames = self._demodulator.read_payloads(self._buffer, ready)
         frames = [replace(frame, start=frame.start + self._base, end=frame.end + self._base) for frame in frames]
         self._good += [(frame.start, frame.end) for frame in frames if frame.crc_ok]
-        return frames
+        if self.format.header_symbols:
+            return frames
+        # without a header's checksum, a preamble that a payload happened to resemble ends here
+        kept = [f for f in frames if f.crc_ok or not any(begin < f.start < end for begin, end in self._good)]
+        self.counts["false_alarms"] += len(frames) - len(kept)
+        return kept
 
     def _settle(self, final: bool) -> None:
         """Count the refused headers that no unfinished frame can cover any more."""

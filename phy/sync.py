@@ -57,8 +57,8 @@ class Detector:
     the second and third stage's metric. max_cfo: [rad/sample] largest frequency offset, at most 0.6 / sps.
     """
 
-    def __init__(self, preamble: Preamble, pulse: Pulse, *, false_alarm: float = 5e-4, ridge_threshold: float = 0.11,
-                 threshold: float = 0.14, max_cfo: float | None = None) -> None:  # fmt: skip
+    def __init__(self, preamble: Preamble, pulse: Pulse, *, false_alarm: float = 5e-4, ridge_threshold: float = 0.14,
+                 threshold: float = 0.18, max_cfo: float | None = None) -> None:  # fmt: skip
         self.max_cfo = 0.64 / pulse.sps if max_cfo is None else float(max_cfo)
         if not 0 < false_alarm <= 0.01:
             raise SyncError(f"false_alarm must be in (0, 0.01], got {false_alarm}")
