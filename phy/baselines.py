@@ -72,7 +72,7 @@ def shannon59(eb_n0_db: ArrayLike, n: int, k: int) -> np.ndarray:
 
 
 def normal_approximation(eb_n0_db: ArrayLike, n: int, k: int) -> np.ndarray:
-    """Polyanskiy, Poor, Verdu (2010), real AWGN: Q((n C - k + log2(n) / 2) / sqrt(n V)). Meaningless for n below about 50."""
+    """Polyanskiy, Poor, Verdu (2010), real AWGN: Q((n C - k + log2(n) / 2) / sqrt(n V)). Meaningless for small n."""
     power = 2 * k / n * from_db(eb_n0_db)
     capacity = 0.5 * np.log2(1 + power)
     dispersion = power * (power + 2) / (2 * (power + 1) ** 2) * np.log2(np.e) ** 2
@@ -114,4 +114,5 @@ def gray_qam_codec(bits: int) -> Codec:
     level[index ^ (index >> 1)] = 2 * index - (side - 1)  # the Gray label's amplitude
     message = np.arange(1 << bits)
     book = level[message >> bits // 2] + 1j * level[message & (side - 1)]
-    return Codec(f"qam-{1 << bits}", 242, bits, (book / np.sqrt(np.mean(np.abs(book) ** 2)))[:, None].astype(np.complex64))
+    book /= np.sqrt(np.mean(np.abs(book) ** 2))
+    return Codec(f"qam-{1 << bits}", 242, bits, book[:, None].astype(np.complex64))

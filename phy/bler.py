@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
 
 from phy import baselines
 from phy.codec import Codec, available
 from phy.errors import PhyError
+from phy.metrics import awgn, interval95
 
 Errors = Callable[[float, int, np.random.Generator], int]
 
@@ -53,18 +53,7 @@ class Point:
     @property
     def interval(self) -> tuple[float, float]:
         """Clopper and Pearson, 95 %."""
-        low = stats.beta.ppf(0.025, self.errors, self.blocks - self.errors + 1) if self.errors else 0.0
-        high = stats.beta.ppf(0.975, self.errors + 1, self.blocks - self.errors) if self.errors < self.blocks else 1.0
-        return float(low), float(high)
-
-
-def awgn(x: np.ndarray, noise_power: float, real: bool, rng: np.random.Generator) -> np.ndarray:
-    """x complex64 plus noise of N0 per complex dimension (N0 / 2 on the real axis alone where ``real``)."""
-    scale = np.float32(np.sqrt(noise_power / 2))
-    if real:
-        return (x.real + scale * rng.standard_normal(x.shape, np.float32)).astype(np.complex64)
-    noise = rng.standard_normal((*x.shape, 2), np.float32).view(np.complex64)[..., 0]
-    return x + scale * noise
+        return interval95(self.errors, self.blocks)
 
 
 def codec_scheme(codec: Codec, demap: Callable[[np.ndarray], np.ndarray] | None = None, name: str = "") -> Scheme:
@@ -228,7 +217,8 @@ def main(argv: list[str] | None = None) -> int:
         wanted = [scheme(name) for name in options.schemes]
         if options.at is not None:
             for one in wanted:
-                print(f"{one.name:24s} BLER {options.at:g} at Eb/N0 {required_eb_n0_db(one, options.at):6.3f} dB", flush=True)
+                required = required_eb_n0_db(one, options.at, errors=max(options.errors, 4000))
+                print(f"{one.name:24s} BLER {options.at:g} at Eb/N0 {required:6.3f} dB", flush=True)
             return 0
         options.out.mkdir(parents=True, exist_ok=True)
         sweep(wanted, np.arange(options.first, options.last + 1e-9, options.step), options)

@@ -2,10 +2,10 @@
 
     x [N] complex64 ──taps h [blocks, A, knots, L]──► [A, N] ──Sionna AWGN──► y [N] (one antenna) or [A, N] complex64
 
-Names: ``awgn``, ``rayleigh`` (flat), ``tdl-a`` to ``tdl-e`` and ``cdl-a`` to ``cdl-e`` (3GPP TR 38.901). SNR is Es/N0 in
-dB for symbols of energy 1, and N0 the noise power of one complex sample: with a unit-energy pulse this is the SNR at the
-matched filter's output at any number of samples per symbol. Mean channel gain is 1 per antenna. Every channel draws from
-its own seed and leaves Sionna's generator as it found it, so Bob's and Eve's realisations are independent and
+Names: ``awgn``, ``rayleigh`` (flat), ``tdl-a`` to ``tdl-e`` and ``cdl-a`` to ``cdl-e`` (3GPP TR 38.901). SNR is Es/N0
+in dB for symbols of energy 1, and N0 the noise power of one complex sample: with a unit-energy pulse this is the SNR at
+the matched filter's output at any number of samples per symbol. Mean channel gain is 1 per antenna. Every channel draws
+from its own seed and leaves Sionna's generator as it found it, so Bob's and Eve's realisations are independent and
 reproducible; ``correlated_with`` makes them similar on purpose.
 """
 
@@ -50,8 +50,8 @@ class Channel:
 
     name: one of CHANNELS; snr_db: Es/N0 [dB] per antenna; seed: of this realisation; rx_antennas: A.
     delay_spread: RMS [s]; carrier, sample_rate: [Hz]; speed: of the receiver [m/s]. These four matter to TDL and CDL.
-    correlated_with, correlation: seed of another channel with the same parameters and the amplitude correlation rho with
-    it: h = rho h_other + sqrt(1 - rho^2) h_own. The noise stays independent.
+    correlated_with, correlation: seed of another channel with the same parameters and the amplitude correlation rho
+    with it: h = rho h_other + sqrt(1 - rho^2) h_own. The noise stays independent.
     """
 
     name: str
