@@ -136,11 +136,12 @@ def false(count: int, rng: np.random.Generator) -> None:
             for i, receiver in enumerate(receivers):
                 found[i] += sum(frame.crc_ok for frame in receiver.push(samples))
             seconds += time.perf_counter() - begin
-        samples_seen = receivers[0].counts["samples"]
-        rows.append([name, f"{samples_seen:.2e}", *found, sum(one.counts["false_alarms"] for one in receivers),
-                     sum(one.refusals.total() for one in receivers), f"{2 * samples_seen / seconds / 1e6:.1f}"])  # fmt: skip
-    _table("False frames, image and short receiver on the same samples",
-           ["input", "samples", "image frames", "short frames", "no burst behind", "refused", "Msps"], rows)  # fmt: skip
+        size = receivers[0].counts["samples"]
+        alarms = sum(one.counts["false_alarms"] for one in receivers)
+        refused = sum(one.refusals.total() for one in receivers)
+        rows.append([name, f"{size:.2e}", *found, alarms, refused, f"{2 * size / seconds / 1e6:.1f}"])
+    columns = ["input", "samples", "image frames", "short frames", "no burst behind", "refused", "Msps"]
+    _table("False frames, image and short receiver on the same samples", columns, rows)
 
 
 def _foreign(name: str, size: int, k: int, rng: np.random.Generator) -> np.ndarray:

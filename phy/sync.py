@@ -24,6 +24,7 @@ _ROW = 2048  # FFT length of the search at 2 samples per symbol; rows are cut at
 _ROWS_AT_ONCE = 24  # 24 rows x 2048 x 8 bytes stay in the second-level cache
 _CELL = 8  # at most one candidate in so many samples: bounds the work on hostile input
 _OFFSETS = np.arange(-2, 3)  # [samples] searched around the coarse start
+_PATHS = np.arange(-16, 21)  # [samples] delays at which other paths of the channel are looked for
 _FINE_CFO = 0.02  # [rad/sample at sps 2] half width of the fine frequency search
 
 
@@ -57,8 +58,8 @@ class Detector:
     the second and third stage's metric. max_cfo: [rad/sample] largest frequency offset, at most 0.6 / sps.
     """
 
-    def __init__(self, preamble: Preamble, pulse: Pulse, *, false_alarm: float = 5e-4, ridge_threshold: float = 0.14,
-                 threshold: float = 0.18, max_cfo: float | None = None) -> None:  # fmt: skip
+    def __init__(self, preamble: Preamble, pulse: Pulse, *, false_alarm: float = 5e-4, ridge_threshold: float = 0.13,
+                 threshold: float = 0.16, max_cfo: float | None = None) -> None:  # fmt: skip
         self.max_cfo = 0.64 / pulse.sps if max_cfo is None else float(max_cfo)
         if not 0 < false_alarm <= 0.01:
             raise SyncError(f"false_alarm must be in (0, 0.01], got {false_alarm}")
@@ -97,18 +98,21 @@ class Detector:
             bank[place : place + len(template), place] = template.conj()[:, None]
         bank *= np.exp(-1j * np.outer(time, self._grid))[:, None, :]
         self._bank = bank.reshape(self._length, -1).astype(np.complex64)
+        self._paths = np.zeros((len(template) + len(_PATHS) - 1, len(_PATHS)), np.complex64)
+        for place in range(len(_PATHS)):
+            self._paths[place : place + len(template), place] = template.conj()
         coarse = np.arange(-self._shift, self._shift + 1) * self._step
         self._derotate = np.exp(-1j * np.outer(coarse, time)).astype(np.complex64)
 
     @property
     def before(self) -> int:
         """Samples before a candidate that the later stages look at."""
-        return self._shift + len(_OFFSETS)
+        return self._shift + len(_OFFSETS) - int(_PATHS[0])
 
     @property
     def after(self) -> int:
         """Samples from a candidate on that the later stages look at."""
-        return self._length + 3 * self._shift + len(_OFFSETS)
+        return self._length + 3 * self._shift + len(_OFFSETS) + int(_PATHS[-1])
 
     def candidates(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """First stage. samples: [rows * hop + row - hop] complex64 to (positions [K] int64 ascending, metric [K]
@@ -149,30 +153,32 @@ class Detector:
         parts = [self._along_ridge(samples, positions[k : k + 1024]) for k in range(0, len(positions), 1024)]
         if not parts:
             return Acquired(np.empty(0, np.int64), np.empty(0), np.empty(0, np.float32))
-        rough = _one_per_preamble(
-            Acquired(*(np.concatenate(column) for column in zip(*parts, strict=True))), _CELL // 2
-        )
-        start, cfo = rough.start, rough.cfo
+        start, cfo, _ = (np.concatenate(column) for column in zip(*parts, strict=True))
+        again = np.unique(np.stack([start, np.round(cfo / self._step).astype(np.int64)]), axis=1)
+        start, cfo = again[0], again[1] * self._step
         fine = [self._coherent(samples, start[k : k + 256], cfo[k : k + 256]) for k in range(0, len(start), 256)]
         if not fine:
             return Acquired(np.empty(0, np.int64), np.empty(0), np.empty(0, np.float32))
         acquired = Acquired(*(np.concatenate(column) for column in zip(*fine, strict=True)))
         good = (acquired.metric > self.threshold) & (np.abs(acquired.cfo) <= 1.05 * self.max_cfo)
-        return _one_per_preamble(acquired.take(np.flatnonzero(good)), self.window // 2)
+        return self._choose(samples, acquired.take(np.flatnonzero(good)))
 
     def _along_ridge(self, samples, positions):
-        """Up-chirp peaks [K] to (start, coarse cfo, metric) [K'] of those with the whole preamble behind them."""
+        """Up-chirp peaks [K] to (start, coarse cfo, metric) [K'] where the whole preamble follows; where several lags
+        do nearly as well (paths of a channel can make it so), all of them."""
         ahead = self._shift // 2 + 1
         view = np.lib.stride_tricks.sliding_window_view(samples, len(self._ridge))
         power = _power(view[positions - ahead] @ self._ridge)  # [K, lags]
-        lag = power.argmax(axis=1)
         begin = positions + self.pulse.delay - self.pulse.sps // 2
         energy = _energies(samples, begin, 2 * self.window)
-        metric = power[np.arange(len(lag)), lag] / np.maximum(self.full_energy * energy, 1e-30)
-        keep = metric > self.ridge_threshold
-        lag = lag[keep] - self._shift
-        start = positions[keep] + np.round(lag / 2).astype(np.int64)
-        return start, self._step * lag, metric[keep]
+        floor = np.maximum(self.ridge_threshold * self.full_energy * energy, 0.5 * power.max(axis=1))[:, None]
+        peak = power > floor + 1e-30
+        peak[:, 1:] &= power[:, 1:] >= power[:, :-1]
+        peak[:, :-1] &= power[:, :-1] > power[:, 1:]
+        k, lag = np.nonzero(peak)
+        metric = power[k, lag] / np.maximum(self.full_energy * energy[k], 1e-30)
+        lag -= self._shift
+        return positions[k] + np.round(lag / 2).astype(np.int64), self._step * lag, metric
 
     def _coherent(self, samples, start, cfo):
         """(start [K], cfo [K]) to refined (start, cfo, metric) by a search over offsets and frequencies."""
@@ -190,6 +196,20 @@ class Detector:
         metric = table[k, offset, at] / np.maximum(energy * self.full_energy, 1e-30)
         cfo = cfo + self._grid[inner] + step * (self._grid[1] - self._grid[0])
         return start + _OFFSETS[offset], cfo, metric.astype(np.float32)
+
+    def _choose(self, samples: np.ndarray, found: Acquired) -> Acquired:
+        """One entry per preamble: the one whose frequency collects most energy over all the delays of a channel, moved
+        to the first path of some strength. (One path alone can look like another one at another frequency.)"""
+        view = np.lib.stride_tricks.sliding_window_view(samples, len(self._paths))
+        cut = view[found.start + _PATHS[0]]
+        turn = np.exp(-1j * found.cfo[:, None] * np.arange(len(self._paths))).astype(np.complex64)
+        power = _power((cut * turn) @ self._paths)  # [K, delays]
+        best = _one_per_preamble(Acquired(found.start, np.arange(len(found)), power.sum(axis=1)), self.window // 2)
+        chosen = best.cfo.astype(np.int64)
+        early = power[chosen, : -_PATHS[0] - 2] > 0.2 * power[chosen].max(axis=1, keepdims=True)
+        ahead = np.where(early.any(axis=1), early.argmax(axis=1) + 1 + _PATHS[0], 0)
+        out = found.take(chosen)
+        return Acquired(out.start + ahead, out.cfo, out.metric)
 
 
 def sliding_sum(values: np.ndarray, length: int) -> np.ndarray:
