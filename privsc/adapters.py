@@ -1,4 +1,4 @@
-"""Low-rank adapters of U_theta (Hu et al. 2021): what personalisation adds for one entity, as safetensors bytes in K."""
+"""Low-rank adapters of U_theta (Hu et al. 2021): what personalisation adds for one entity, as bytes in K."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from phy.errors import PhyError
-from privsc import cli_db, cli_models, cli_run, cli_train, cli_worker
+from privsc import cli_db, cli_eval, cli_models, cli_run, cli_train, cli_worker
 from privsc.errors import PrivscError
 
 # typer carries a click of its own in some versions and uses the package in others; these are the classes it raises.
@@ -34,6 +34,7 @@ app.command(epilog="Example: privsc run photo.jpg --db K.db --snr 10 --seed 1 --
 app.command(epilog="Example: privsc guard photo.jpg --db K.db --out results/guard")(cli_run.guard)
 app.add_typer(cli_db.app, name="db")
 app.add_typer(cli_train.app, name="train")
+app.add_typer(cli_eval.app, name="eval")
 app.add_typer(cli_models.app, name="models")
 app.command(epilog="Example: privsc worker all --db K.db")(cli_worker.worker)
 

@@ -24,7 +24,7 @@ def _median(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 def detect_region(received: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """M̂ [H, W] bool of received levels HWC uint8 (before `levels.restore_black`); all False where nothing was removed."""
+    """M̂ [H, W] bool of received levels HWC uint8 (before `levels.restore_black`), all False for an unmasked image."""
     threshold = LOWEST // 2
     smooth = _median(received, 7).max(axis=2)
     core = smooth < threshold

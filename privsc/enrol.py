@@ -73,10 +73,10 @@ def find_subject(guard: Guard, images: Sequence[NDArray[np.uint8]], encoder: Enc
     """Masks of what the photographs have in common."""
     features = [encoder(image) for image in images]
     views = []
-    for image, view, score in zip(images, features, recurrence(features), strict=True):
+    for image, seen, score in zip(images, features, recurrence(features), strict=True):
         matched = score >= np.quantile(score, 0.85)
-        mask, _ = guard.segment(image.shape[:2], view, score, matched)
-        views.append(_View(image, view, mask))
+        mask, _ = guard.segment(image.shape[:2], seen, score, matched)
+        views.append(_View(image, seen, mask))
     for _ in range(ROUNDS):
         f_k = _mean([view.f() for view in views])
         refined = []
@@ -154,12 +154,12 @@ def make_entity(
     f_k = _mean([view.f() for view in views])
     word = class_word or "subject"
     prompt = prompt or (f"a photo of the {word} {name}" if class_word else f"a photo of {name}")
-    samples = tuple(
-        Sample(photo, encode_png(view.mask)) for photo, view in zip(kept, views, strict=True)
-    )
+    prototypes = np.stack([f_k, far_prototype(views, encoder)])
+    gamma = calibrate(views, f_k, load_strangers(encoder.identity))
+    samples = tuple(Sample(photo, encode_png(view.mask)) for photo, view in zip(kept, views, strict=True))
     entity = Entity(
-        name=name, prompt=prompt, class_word=word, samples=samples, f_k=f_k, prototypes=np.stack([f_k, far_prototype(views, encoder)]),
-        text_embedding=text.embed(prompt), gamma=calibrate(views, f_k, load_strangers(encoder.identity)),
+        name=name, prompt=prompt, class_word=word, samples=samples, f_k=f_k, prototypes=prototypes,
+        text_embedding=text.embed(prompt), gamma=gamma,
     )  # fmt: skip
     report(2, 2, "described")
     return entity

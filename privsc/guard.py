@@ -1,6 +1,6 @@
 """The guard: Algorithm 1 of the paper. A photograph in, the masked photograph A and the indices i out.
 
-    S ──S_alpha──► patches ──cosine ≥ Gamma, per f_k──► i, P ──M_chi──► M ──(1 - M) ⊙ S──► A
+S ──S_alpha──► patches ──cosine ≥ Gamma, per f_k──► i, P ──M_chi──► M ──(1 - M) ⊙ S──► A
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class Guard:
     """
 
     def __init__(self, encoder: Encoder, segmenter: Segmenter, gamma: float | None = None) -> None:
-        self._encoder, self._segmenter, self._gamma = encoder, segmenter, gamma
+        self._encoder, self.segmenter, self._gamma = encoder, segmenter, gamma
 
     def threshold(self, entity: Entity) -> float:
         """Gamma for one entity."""
@@ -166,8 +166,8 @@ class Guard:
     ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
         """M [H, W] for matched patches [h, w], grown by the safety margin, and the points P that prompted it."""
         points = spread_points(similarity, matched, features.centres)
-        probability, _ = self._segmenter.probability(image_size, features.fitted, features.maps, points)
-        mask = self._keep_prompted(probability > COVER, points)
+        probability, _ = self.segmenter.probability(image_size, features.fitted, features.maps, points)
+        mask = self.keep_prompted(probability > COVER, points)
         cells = features.patch_cells(matched, image_size)
         if (mask & cells).sum() < AGREEMENT * cells.sum():  # M_chi missed: all that resembles the entity at all joins
             alike = similarity >= WEAK * similarity[matched].min()
@@ -175,7 +175,7 @@ class Guard:
         return dilate(ndimage.binary_fill_holes(mask), round(MARGIN * max(image_size))), points
 
     @staticmethod
-    def _keep_prompted(mask: NDArray[np.bool_], points: NDArray[np.float32]) -> NDArray[np.bool_]:
+    def keep_prompted(mask: NDArray[np.bool_], points: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Components that a point lies on, and those that all but touch them; another animal elsewhere is not meant."""
         reach = max(2, round(0.02 * max(mask.shape)))
         labels, count = ndimage.label(ndimage.binary_dilation(mask, iterations=reach))

@@ -16,7 +16,7 @@ from privsc.entity import Entity
 from privsc.perceptual import perceptual_distance
 from privsc.recovery import Model, _sample, load_model
 from privsc.recovery_data import relight, warp_batch
-from privsc.regions import bounding_box, crop_box, dilate, resize, resize_mask, warp_silhouette
+from privsc.regions import crop_box, dilate, region_box, resize, resize_mask, warp_silhouette
 from privsc.text import load_text_encoder
 
 Progress = Callable[[int, int, str], None]
@@ -48,7 +48,7 @@ class SubjectExamples:
         photo, mask = self._samples[rng.integers(len(self._samples))]
         height, width = mask.shape
         region = dilate(mask, int(rng.integers(0, 1 + max(height, width) // 50)))
-        box = crop_box(bounding_box(region), width, height, margin=float(rng.uniform(0.12, 0.35)))
+        box = crop_box(region_box(region), width, height, margin=float(rng.uniform(0.12, 0.35)))
         size = (CROP, CROP)
         same = len(self._samples) == 1 or rng.random() < 0.3
         source, shape = (photo, mask) if same else self._samples[rng.integers(len(self._samples))]
@@ -56,8 +56,15 @@ class SubjectExamples:
         clean, inside = resize(photo, size, box), resize_mask(region, size, box)
         reference, valid = resize(warped.image, size, box), resize_mask(warped.valid, size, box)
         if rng.random() < 0.5:
-            clean, inside, reference, valid = (item[:, ::-1] for item in (clean, inside, reference, valid))
-        return {"clean": clean, "mask": inside, "reference": reference, "valid": valid, "spread": 0.6 if same else 0.25}
+            clean, reference = clean[:, ::-1], reference[:, ::-1]
+            inside, valid = inside[:, ::-1], valid[:, ::-1]
+        return {
+            "clean": clean,
+            "mask": inside,
+            "reference": reference,
+            "valid": valid,
+            "spread": np.array(0.6 if same else 0.25),
+        }
 
     def batch(self, count: int, with_reference: float, rng: np.random.Generator) -> tuple[torch.Tensor, Condition]:
         """Clean crops [B, 3, 96, 96] in [-1, 1] and their condition."""

@@ -1,8 +1,8 @@
-"""Recovery: the removed entity is painted back, by eqs. (12) to (14) of the paper.
+"""Recovery: the removed entity is painted back, eqs. (12) to (14) of the paper.
 
-    Â ──detect──► M̂ ──crop──► start ──(12) add noise──► x_t ──(13) U_theta, (14) keep the known──► … ──► x_0 ──paste──► Ŝ
-                                ▲                              ▲
-    S_k of K ──best sample──warp┘         i, adapter of K──────┘
+    Â ──detect──► M̂ ──crop──► start ──(12) noise──► x_t ──(13) U_theta, (14) keep the known──► … ──► x_0 ──paste──► Ŝ
+                                ▲                        ▲
+    S_k of K ──best sample──warp┘   i, adapter of K──────┘
 
 Bob begins part-way, from the sample of S_k that fits the region best, and runs U_theta with the entity's adapter and
 text embedding. Eve runs the same module on noise, with the generic weights and the class word.
@@ -28,12 +28,12 @@ from privsc.diffusion import CROP, Condition, predict_x0
 from privsc.entity import Entity
 from privsc.errors import RecoveryError, WeightsError
 from privsc.files import decode_mask, decode_photo
-from privsc.regions import WarpedSample, bounding_box, crop_box, resize, resize_mask, warp_silhouette
+from privsc.regions import WarpedSample, bounding_box, crop_box, region_box, resize, resize_mask, warp_silhouette
 from privsc.text import load_text_encoder
 
 WEIGHTS = Path(__file__).parent / "weights" / "privsc-mini"
 STEPS = 12
-STRENGTH = 0.6
+STRENGTH = 0.4
 """Where the reverse process starts with a reference, as a share of the diffusion's length."""
 INITS = ("reference", "noise")
 
@@ -61,7 +61,8 @@ def load_model(folder: Path = WEIGHTS) -> Model:
         unet = UNet2DConditionModel.from_pretrained(folder / "unet", local_files_only=True).float().eval()
         scheduler = DDIMScheduler.from_pretrained(folder / "scheduler", local_files_only=True)
     except Exception as error:  # diffusers raises many kinds for one truncated file
-        raise WeightsError(f"{folder} is truncated or not a diffusion model ({type(error).__name__}): restore it") from error
+        kind = type(error).__name__
+        raise WeightsError(f"{folder} is truncated or not a diffusion model ({kind}): restore it") from error
     return Model(unet.to(memory_format=torch.channels_last), scheduler)
 
 
@@ -107,7 +108,10 @@ def _to_plane(image: NDArray[np.uint8]) -> torch.Tensor:
 
 
 def make_condition(
-    image: NDArray[np.uint8], region: NDArray[np.bool_], warped: WarpedSample | None, text: NDArray[np.float32],
+    image: NDArray[np.uint8],
+    region: NDArray[np.bool_],
+    warped: WarpedSample | None,
+    text: NDArray[np.float32],
     box: tuple[int, int, int, int],
 ) -> tuple[Condition, torch.Tensor]:
     """The network's inputs for one crop ``box`` of a picture, and the warped sample's silhouette [1, 1, 96, 96]."""
@@ -127,7 +131,13 @@ def make_condition(
 
 @torch.no_grad()
 def sample(
-    model: Model, condition: Condition, covered: torch.Tensor, *, steps: int, strength: float, seed: int,
+    model: Model,
+    condition: Condition,
+    covered: torch.Tensor,
+    *,
+    steps: int,
+    strength: float,
+    seed: int,
     progress: Progress | None = None,
 ) -> torch.Tensor:
     """Eqs. (12) to (14): x_0 [B, 3, 96, 96] in [-1, 1].
@@ -135,7 +145,7 @@ def sample(
     Args:
         model: U_theta.
         condition: surroundings, mask, reference and text.
-        covered: [B, 1, 96, 96], where the reference is a start; elsewhere the start is what U_theta predicts from noise.
+        covered: [B, 1, 96, 96], where the reference is a start; elsewhere it is what U_theta predicts from noise.
         steps: evaluations of U_theta.
         strength: share of the diffusion's length at which the reverse process starts; 1 is pure noise.
         seed: of the noise of eq. (12).
@@ -167,7 +177,10 @@ def sample(
 
 
 def paste(
-    image: NDArray[np.uint8], region: NDArray[np.bool_], painted: NDArray[np.float32], box: tuple[int, int, int, int],
+    image: NDArray[np.uint8],
+    region: NDArray[np.bool_],
+    painted: NDArray[np.float32],
+    box: tuple[int, int, int, int],
     detail: NDArray[np.float32] | None = None,
 ) -> NDArray[np.uint8]:
     """Put a painted crop [96, 96, 3] (0 to 255) back at full resolution, inside the region only; HWC uint8.
@@ -196,9 +209,10 @@ def fine_detail(warped: WarpedSample, box: tuple[int, int, int, int]) -> NDArray
         return np.zeros(warped.image.shape, np.float32)
     inside = warped.valid.astype(np.float32)
     weight = ndimage.gaussian_filter(inside, sigma)
-    smooth = np.stack(
-        [ndimage.gaussian_filter(warped.image[..., c] * inside, sigma) for c in range(3)], axis=-1
-    ) / np.maximum(weight, 1e-3)[..., None]
+    smooth = (
+        np.stack([ndimage.gaussian_filter(warped.image[..., c] * inside, sigma) for c in range(3)], axis=-1)
+        / np.maximum(weight, 1e-3)[..., None]
+    )
     fade = np.clip(ndimage.distance_transform_edt(warped.valid) / (3 * sigma), 0, 1)
     return (warped.image - smooth) * (inside * fade)[..., None]
 
@@ -259,7 +273,7 @@ class Recovery:
 
     def _paint(self, picture, region, part, entity, class_word, steps, init, seed, progress) -> NDArray[np.uint8]:
         height, width = part.shape
-        box = crop_box(bounding_box(part), width, height)
+        box = crop_box(region_box(part), width, height)
         warped = None
         if entity is None:
             text = load_text_encoder().embed(f"a photo of a {class_word}" if class_word else "a photo of a subject")
@@ -269,11 +283,16 @@ class Recovery:
         start_here = warped is not None and init == "reference"
         with adapters.applied(self._model.unet, entity.adapter if entity else None):
             x0 = sample(
-                self._model, condition, covered, steps=steps, strength=self._strength if start_here else 1.0,
-                seed=seed, progress=progress,
+                self._model,
+                condition,
+                covered,
+                steps=steps,
+                strength=self._strength if start_here else 1.0,
+                seed=seed,
+                progress=progress,
             )
         painted = (x0[0].permute(1, 2, 0).numpy() + 1) * 127.5
-        detail = fine_detail(warped, box) * self._detail if start_here and self._detail > 0 else None
+        detail = fine_detail(warped, box) * self._detail if warped and start_here and self._detail > 0 else None
         return paste(picture, part, np.ascontiguousarray(painted), box, detail)
 
 
@@ -290,5 +309,4 @@ def split_region(region: NDArray[np.bool_], count: int) -> list[NDArray[np.bool_
     nearest = ndimage.distance_transform_edt(seeds == 0, return_distances=False, return_indices=True)
     owner = seeds[nearest[0], nearest[1]] * region
     parts = [owner == label for label in large]
-    return sorted(parts, key=lambda part: bounding_box(part)[0])
-
+    return sorted(parts, key=lambda part: region_box(part)[0])

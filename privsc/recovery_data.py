@@ -36,8 +36,8 @@ class TextTable:
 
     def draw(self, words: Sequence[str], rng: np.random.Generator) -> NDArray[np.float32]:
         """[384] float32, a random template of a random one of ``words``."""
-        rows = self._by_word[words[rng.integers(len(words))]]
-        return rows[rng.integers(len(rows))]
+        rows = self._by_word[words[int(rng.integers(len(words)))]]
+        return rows[int(rng.integers(len(rows)))]
 
 
 def random_shape(height: int, width: int, rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -110,14 +110,14 @@ class RecoveryExamples:
         if draw < 0.7 and 0.02 < animal.mean() < 0.8:
             return dilate(animal, int(rng.integers(0, 1 + max(height, width) // 40))), True
         if draw < 0.85:
-            other = self._pets[rng.integers(len(self._pets))]
+            other = self._pets[int(rng.integers(len(self._pets)))]
             shape = resize_mask(other.mask | other.unsure, (width, height))
             if 0.02 < shape.mean() < 0.7:
                 return shape, False
         return random_shape(height, width, rng), False
 
     def _example(self, rng: np.random.Generator) -> dict[str, NDArray]:
-        pet = self._pets[rng.integers(len(self._pets))]
+        pet = self._pets[int(rng.integers(len(self._pets)))]
         region, is_animal = self._region(pet, rng)
         height, width = region.shape
         box = bounding_box(region)
@@ -145,7 +145,7 @@ class RecoveryExamples:
         with_reference = rng.random() < self._reference_rate
         return {
             "clean": clean, "mask": mask, "source": source, "shape": source_shape & with_reference,
-            "spread": np.float64(spread), "text": self._text.draw(words, rng),
+            "spread": np.array(spread), "text": self._text.draw(words, rng),
         }  # fmt: skip
 
     def batch(self, count: int, rng: np.random.Generator) -> tuple[torch.Tensor, Condition]:

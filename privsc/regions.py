@@ -22,6 +22,18 @@ def bounding_box(mask: NDArray[np.bool_]) -> Box | None:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
+def region_box(mask: NDArray[np.bool_]) -> Box:
+    """Bounding box of a mask [H, W] that must not be empty.
+
+    Raises:
+        ValueError: where no pixel is True.
+    """
+    box = bounding_box(mask)
+    if box is None:
+        raise ValueError("`mask` must have at least one True pixel; got an empty mask")
+    return box
+
+
 def crop_box(box: Box, width: int, height: int, margin: float = 0.25) -> Box:
     """Box with ``margin`` of its longer side added all round, as square as the picture's borders allow.
 
@@ -93,9 +105,7 @@ def warp_silhouette(
     Raises:
         ValueError: if either mask is empty.
     """
-    source_box, target_box = bounding_box(silhouette), bounding_box(target)
-    if source_box is None or target_box is None:
-        raise ValueError("`silhouette` and `target` must each have at least one True pixel; got an empty mask")
+    source_box, target_box = region_box(silhouette), region_box(target)
     x0, y0, x1, y1 = target_box
     size = (x1 - x0, y1 - y0)
     patch, shape = resize(photo, size, source_box), resize_mask(silhouette, size, source_box)

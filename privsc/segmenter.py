@@ -1,7 +1,7 @@
 """M_chi: segment-anything's prompt encoder and mask decoder on the features of S_alpha ("sam-lite").
 
-    S [H, W, 3] ──letterbox──► [3, 384, 384] ──Lite0──► maps at strides 4, 8, 16, 32 ──neck──► [256, 24, 24] ─┐
-    P [N, 2] points ──────────────────────────────────────────────► PromptEncoder ─────────────────────────────┴─► MaskDecoder ──► M [H, W]
+    S ──letterbox──► [3, 384, 384] ──Lite0──► maps at strides 4, 8, 16, 32 ──neck──► [256, 24, 24] ┐
+    P [N, 2] points ──PromptEncoder────────────────────────────────────────────────────────────────┴─► MaskDecoder ──► M
 
 The decoder's architecture is Kirillov et al. 2023 (arXiv 2304.02643, appendix A), taken from the package
 `segment_anything`; only the image encoder is another and the weights are ours.
@@ -34,7 +34,7 @@ WEIGHTS = Path(__file__).parent / "weights" / "sam-lite.safetensors"
 
 
 class Neck(nn.Module):
-    """Brings the maps of four strides together at stride 16: finer ones folded into channels, the coarse one enlarged."""
+    """Brings the maps of four strides together at stride 16: finer ones folded into channels, the coarse enlarged."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -41,7 +41,7 @@ def build(encoder: Encoder, photographs: Iterable[NDArray[np.uint8]], path: Path
 
 @lru_cache(maxsize=2)
 def load_strangers(identity: str, path: Path = WEIGHTS) -> NDArray[np.float32]:
-    """Patches [photographs, 20, d] float32 made with the encoder ``identity``; [0, 20, d=0] where there are none for it."""
+    """Patches [photographs, 20, d] float32 made with the encoder ``identity``; [0, 20, 0] where there are none."""
     try:
         tensors = load_file(path)
     except FileNotFoundError as error:

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from privsc.backbone import load_lite0
 from privsc.photos import Pet, photos_folder, read_pets
-from privsc.regions import bounding_box
+from privsc.regions import bounding_box, region_box
 from privsc.segmenter import SIDE, STRIDE, SamLite
 
 POINTS = 8
@@ -84,12 +84,12 @@ def scene(pets: Sequence[Pet], rng: np.random.Generator) -> Scene:
     """One animal as photographed, or two: a second one cut out and pasted in front, so that points must decide."""
     canvas = np.zeros((SIDE, SIDE, 3), np.uint8)
     first = np.zeros((SIDE, SIDE), np.uint8)
-    image, label = _view(pets[rng.integers(len(pets))], rng)
+    image, label = _view(pets[int(rng.integers(len(pets)))], rng)
     width, height = image.size
     canvas[:height, :width], first[:height, :width] = np.asarray(image), np.asarray(label)
     labels = [first]
     if rng.random() < 0.35:
-        pasted, shape = (np.asarray(item) for item in _view(pets[rng.integers(len(pets))], rng))
+        pasted, shape = (np.asarray(item) for item in _view(pets[int(rng.integers(len(pets)))], rng))
         box = bounding_box(shape == IN)
         if box is not None:
             x0, y0, x1, y1 = box
@@ -128,7 +128,7 @@ def draw_prompt(label: NDArray[np.uint8], rng: np.random.Generator) -> tuple[NDA
         outside = np.argwhere(label == OUT)
         if len(outside):
             points[count], kinds[count] = outside[rng.integers(len(outside))][::-1], 0
-    box = bounding_box(label == IN)
+    box = region_box(label == IN)
     spread = 0.08 * np.array([box[2] - box[0], box[3] - box[1]] * 2)
     return points, kinds, (np.array(box) + rng.normal(0, 1, 4) * spread).astype(np.float32)
 

@@ -56,7 +56,7 @@ def example_loss(unet, backbone, scheduler, clean, condition, config: RecoveryTr
     return (loss_weight(signal_to_noise(scheduler, t)) * (pixel + config.perceptual * perceptual)).mean()
 
 
-def _replace(path: Path, write: Callable[[Path], None]) -> None:
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
     """Write to a temporary name, then rename: a killed training never leaves half a file."""
     temporary = path.with_name(path.name + ".partial")
     write(temporary)
