@@ -43,3 +43,7 @@ class EnrolmentError(PrivscError):
 
 class RecoveryError(PrivscError):
     """The recovery module cannot work with what it was given."""
+
+
+class WorkerError(PrivscError):
+    """The worker of the flowgraphs cannot be started, or a request to it is not of its format."""

@@ -16,7 +16,7 @@ from privsc.database import Database
 from privsc.system import Eavesdropper, Receiver, Seen, Sent, Transmitter
 
 if TYPE_CHECKING:
-    from privsc.guard import Guard
+    from privsc.guard import Guard, GuardResult
     from privsc.recovery import Recovery
 
 Stage = Callable[[str], Callable[..., None] | None]
@@ -87,7 +87,8 @@ def receive_trial(
     """Both receivers and all figures, for what `send` made with the same codec and coding."""
     link, seeds, size = Link(config.codec, config.channel), config.seeds(), sent.image.shape[:2]
     bob = Receiver(link, models.recovery, database, steps=config.steps, init=config.init)
-    eve = Eavesdropper(link, models.recovery, config.eve_class_word or _class_word(sent, database), steps=config.steps)
+    word = config.eve_class_word or class_word(sent.guarded, database)
+    eve = Eavesdropper(link, models.recovery, word, steps=config.steps)
 
     stage("channel and receivers")
     start = time.perf_counter()
@@ -104,27 +105,39 @@ def receive_trial(
         "transmit": seconds["transmit"] + middle - start,
         "recover": end - middle,
     }
-    figures = {
-        "bob": _receiver_figures(sent, bob_seen, database, models.guard),
-        "eve": _receiver_figures(sent, eve_seen, database, models.guard),
-        "link": _link_figures(sent, bob_seen, eve_seen, config),
-        "seconds": {name: round(value, 3) for name, value in timing.items()},
+    figures = trial_figures(
+        sent, bob_seen, eve_seen, database, models.guard, link=_link_figures(sent, bob_seen, eve_seen, config),
+        seconds=timing, eve_class_word=eve.class_word, config=config.model_dump(),
+    )  # fmt: skip
+    return Trial(sent, bob_seen, eve_seen, figures)
+
+
+def trial_figures(
+    sent: Sent, bob: Seen, eve: Seen, database: Database, guard: Guard, *, link: dict[str, Any],
+    seconds: dict[str, float], eve_class_word: str | None, config: dict[str, Any],
+) -> dict[str, Any]:  # fmt: skip
+    """The contents of report.json, whatever carried the symbols; `link` as `_link_figures` makes it."""
+    height, width = sent.image.shape[:2]
+    return {
+        "bob": _receiver_figures(sent, bob, database, guard),
+        "eve": _receiver_figures(sent, eve, database, guard),
+        "link": link,
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "hidden": [
             {"name": d.name, "index": d.index, "score": round(d.score, 4), "box": list(d.box)}
             for d in sent.guarded.detections
         ],
-        "image_size": [size[1], size[0]],
+        "image_size": [width, height],
         "private_share": float(sent.guarded.mask.mean()),
-        "eve_class_word": eve.class_word,
-        "config": config.model_dump(),
+        "eve_class_word": eve_class_word,
+        "config": config,
         "k_digest": database.digest().hex(),
     }
-    return Trial(sent, bob_seen, eve_seen, figures)
 
 
-def _class_word(sent: Sent, database: Database) -> str | None:
+def class_word(guarded: GuardResult, database: Database) -> str | None:
     """The class words of what was hidden: what the strongest Eve of the paper knows."""
-    entities = database.by_index([detection.index for detection in sent.guarded.detections])
+    entities = database.by_index([detection.index for detection in guarded.detections])
     return " and ".join(dict.fromkeys(entity.class_word for entity in entities)) or None
 
 

@@ -1,0 +1,145 @@
+"""A flowgraph's end of the connection to `privsc worker`: one request at a time, in the caller's thread.
+
+    request ──wait until the worker answers a ping──► send ──► answer
+                                                       └─ no pong for `silence` seconds: the worker is gone, WorkerLost
+
+The sockets belong to the thread that calls; only `close` may come from another one.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import zmq
+
+from privsc import wire
+
+_PING_EVERY = 0.5  # [s]
+
+
+class WorkerLost(Exception):
+    """No worker answered in time, or it went away during a request."""
+
+
+class WorkerRefused(Exception):
+    """The worker answered with a refusal; ``cause`` is one of ``privsc.wire.ERRORS``."""
+
+    def __init__(self, cause: str, message: str):
+        super().__init__(message)
+        self.cause = cause
+
+
+class WorkerClient:
+    """endpoint: where the worker listens. timeout: [s] for one request, waiting for a worker included. silence: [s]
+    without an answer to pings after which a worker counts as gone. counts: Counter of ``sent``, ``answered``, ``lost``,
+    ``refused``, ``busy`` (answers after which the request was repeated) and ``connections``."""
+
+    def __init__(self, endpoint: str, timeout: float = 120.0, silence: float = 5.0):
+        if not (timeout > 0 and silence > 0):
+            raise ValueError(f"timeout and silence must be positive, got {timeout} and {silence}")
+        self.endpoint, self.timeout, self.silence = endpoint, timeout, silence
+        self.counts: Counter[str] = Counter()
+        self._context = zmq.Context()
+        self._socket: zmq.Socket | None = None
+        self._next = 0
+        self._closed = threading.Event()
+
+    def close(self) -> None:
+        """End the present request, if any, with WorkerLost, and refuse later ones."""
+        self._closed.set()
+
+    def release(self) -> None:
+        """Free the sockets; for the thread that made the requests, or after it has ended."""
+        self._disconnect()
+        self._context.destroy(linger=0)
+
+    def request(self, op: str, params: dict[str, Any], buffers: dict[str, np.ndarray | bytes]) -> wire.Message:
+        """Ask once; a busy worker is asked again until the time is over. Raises WorkerLost or WorkerRefused."""
+        end = time.monotonic() + self.timeout
+        pause = 0.05
+        while True:
+            try:
+                self._connect(end)
+                answer = self._ask(op, params, buffers, end)
+            except WorkerLost:
+                self.counts["lost"] += 1
+                self._disconnect()
+                raise
+            if answer.header.get("ok") is True:
+                self.counts["answered"] += 1
+                return answer
+            cause, text = str(answer.header.get("error")), str(answer.header.get("message"))
+            if cause != wire.BUSY or time.monotonic() + pause > end:
+                self.counts["refused"] += 1
+                raise WorkerRefused(cause, text)
+            self.counts["busy"] += 1
+            self._closed.wait(pause)
+            pause = min(2 * pause, 1.0)
+
+    def _connect(self, end: float) -> None:
+        """A socket at whose other end a worker answers."""
+        if self._socket is None:
+            self._socket = self._context.socket(zmq.DEALER)
+            self._socket.setsockopt(zmq.LINGER, 0)
+            self._socket.setsockopt(zmq.RECONNECT_IVL, 100)  # [ms]
+            self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)  # [ms]
+            self._socket.setsockopt(zmq.MAXMSGSIZE, wire.MAX_MESSAGE)
+            self._socket.connect(self.endpoint)
+            self.counts["connections"] += 1
+        ping = self._send("ping", {}, {})
+        while (answer := self._receive(0.2)) is None or answer.id != ping:
+            self._check(end)
+
+    def _ask(self, op: str, params: dict[str, Any], buffers: dict[str, Any], end: float) -> wire.Message:
+        number = self._send(op, params, buffers)
+        self.counts["sent"] += 1
+        heard = pinged = time.monotonic()
+        while True:
+            answer = self._receive(0.2)
+            now = time.monotonic()
+            if answer is not None:
+                heard = now
+                if answer.id == number:
+                    return answer
+            if now - heard > self.silence:
+                raise WorkerLost(f"the worker at {self.endpoint} went away during a request ({op})")
+            if now - pinged > _PING_EVERY:
+                self._send("ping", {}, {})
+                pinged = now
+            self._check(end)
+
+    def _check(self, end: float) -> None:
+        if self._closed.is_set():
+            raise WorkerLost("the flowgraph stops")
+        if time.monotonic() > end:
+            raise WorkerLost(f"no worker answered at {self.endpoint} within {self.timeout:g} s: run privsc worker")
+
+    def _send(self, op: str, params: dict[str, Any], buffers: dict[str, Any]) -> int:
+        self._next += 1
+        try:
+            assert self._socket is not None
+            self._socket.send_multipart(wire.encode({"id": self._next, "op": op, "params": params}, buffers),
+                                        zmq.NOBLOCK)  # fmt: skip
+        except zmq.Again:
+            pass  # no connection and a full queue: the time-outs of the callers end it
+        return self._next
+
+    def _receive(self, seconds: float) -> wire.Message | None:
+        """The next answer of our format, None after that time."""
+        assert self._socket is not None
+        if not self._socket.poll(int(1000 * seconds)):
+            return None
+        try:
+            return wire.decode(self._socket.recv_multipart())
+        except wire.WireError:
+            self.counts["malformed"] += 1
+            return None
+
+    def _disconnect(self) -> None:
+        if self._socket is not None:
+            self._socket.close(0)
+            self._socket = None

@@ -1,0 +1,50 @@
+"""`privsc worker`: the networks as a service for GNU Radio flowgraphs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from privsc.errors import ConfigError
+
+
+def worker(
+    roles: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="ROLE...", help="guard, recovery (with K), generic (recovery without K), report, or all."
+        ),
+    ] = None,
+    database: Annotated[
+        Path | None, typer.Option("--db", metavar="K.db", help="Privacy database K; every role but generic needs it.")
+    ] = None,
+    generic: Annotated[
+        bool, typer.Option("--generic", help="Make recovery one without K: `recovery --generic`.")
+    ] = False,
+    endpoint: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Where to listen; loopback only, port * for any free one.")
+    ] = "tcp://127.0.0.1:5757",
+    queue_size: Annotated[
+        int, typer.Option("--queue", min=1, max=1024, help="Requests that may wait; one more is answered 'busy'.")
+    ] = 4,
+    steps: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="Denoising steps; the model's own number if left out.")
+    ] = None,
+    until_eof: Annotated[bool, typer.Option("--until-eof", help="End when standard input ends.")] = False,
+) -> None:
+    """Serve guard, recovery and report to the blocks of flowgraphs/ over ZMQ, until interrupted."""
+    from privsc.worker import ROLES, run
+
+    chosen = tuple(dict.fromkeys(roles or ["all"]))
+    if "all" in chosen:
+        chosen = ROLES
+    if generic:
+        if "recovery" not in chosen or database is not None:
+            raise ConfigError("--generic: goes with the role recovery and without --db")
+        chosen = tuple("generic" if role == "recovery" else role for role in chosen)
+    unknown = [role for role in chosen if role not in ROLES]
+    if unknown:
+        raise ConfigError(f"ROLE: choose of {', '.join(ROLES)} or all; got {unknown[0]!r}")
+    run(chosen, database, endpoint, queue_size, until_eof, steps)

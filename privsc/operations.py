@@ -1,0 +1,256 @@
+"""What a worker does for a flowgraph: the same transmitter, receivers and report as `privsc run`, bytes in between.
+
+photo ──guard──► head, body        the flowgraph frames and modulates them
+head, body, which bytes arrived ──recovery──► Â, Ŝ
+S, what Bob and Eve ended with ──report──► the files of `privsc run`
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from phy.frame import short_digest
+from phy.link import LinkStats, Reception
+from privsc import wire
+from privsc.database import Database
+from privsc.errors import ConfigError, WorkerError
+from privsc.files import MIN_SIDE, decode_photo
+from privsc.payload import MAX_PIXELS, MAX_SIDE, Head
+from privsc.system import Eavesdropper, Heard, Receiver, Seen, Sent, Transmitter
+from privsc.wire import WireError
+
+if TYPE_CHECKING:
+    from privsc.guard import Guard
+    from privsc.recovery import Recovery
+
+Params = dict[str, Any]
+Buffers = dict[str, np.ndarray]
+Answer = tuple[dict[str, Any], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class _Bytes:
+    """What would go on the air, before it is framed."""
+
+    head: bytes
+    body: bytes
+    k_digest: bytes
+
+
+class _ByteLink:
+    """A link that ends at bytes: what is sent is handed back, what was received is handed in."""
+
+    def transmit(self, head: bytes, body: bytes, *, k_digest: bytes, **_: Any) -> _Bytes:
+        return _Bytes(head, body, k_digest)
+
+    def receive(self, sent: Reception, **_: Any) -> Reception:
+        return sent
+
+
+class Operations:
+    """The operations of some roles on one set of networks.
+
+    Args:
+        roles: of ``privsc.worker.ROLES``.
+        guard, recovery: the networks; None where no role needs them.
+        database: path of K; None for `generic`. It is opened by the thread that first asks for it.
+        steps: denoising steps, None for the model's own number.
+        identity: of the encoder that K must have been made with, None for any.
+    """
+
+    def __init__(
+        self, roles: tuple[str, ...], guard: Guard | None, recovery: Recovery | None, database: Path | None,
+        steps: int | None = None, identity: str | None = None,
+    ):  # fmt: skip
+        self.roles, self.guard, self.recovery, self.steps = roles, guard, recovery, steps
+        self._path, self._identity = database, identity
+        self._database: Database | None = None
+
+    @property
+    def database(self) -> Database:
+        """K, where a role has asked for it."""
+        if self._path is None:
+            raise WorkerError("this worker has no K; start it with --db K.db")
+        if self._database is None:
+            self._database = Database.open(self._path, self._identity)
+        return self._database
+
+    @classmethod
+    def load(cls, roles: tuple[str, ...], database: Path | None, steps: int | None = None) -> Operations:
+        """Networks and K as the roles need them."""
+        needs_k = [role for role in roles if role != "generic"]
+        if needs_k and database is None:
+            raise ConfigError(f"--db: the role {needs_k[0]} needs K; give --db K.db")
+        if not needs_k and database is not None:
+            raise ConfigError("--db: the role generic works without K; leave --db out")
+        guard = recovery = identity = None
+        if "guard" in roles or "report" in roles:
+            from privsc.guard import Guard
+            from privsc.segmenter import load_segmenter
+
+            guard = Guard(cls._encoder(), load_segmenter())
+        if database is not None:
+            identity = cls._encoder().identity
+            Database.open(database, identity).close()  # a wrong file is an error now, not at the first request
+        if "recovery" in roles or "generic" in roles:
+            from privsc.recovery import Recovery
+
+            recovery = Recovery()
+        return cls(roles, guard, recovery, database, steps, identity)
+
+    @staticmethod
+    def _encoder() -> Any:
+        from privsc.features import load_encoder
+
+        return load_encoder()
+
+    def table(self) -> dict[str, Any]:
+        """Name of an operation to the function that does it, for the worker's roles."""
+        every = {
+            "guard": self.guarded, "recovery": partial(self.recovered, generic=False),
+            "generic": partial(self.recovered, generic=True), "report": self.reported,
+        }  # fmt: skip
+        return {role: every[role] for role in self.roles}
+
+    def guarded(self, params: Params, buffers: Buffers) -> Answer:
+        """S to (A, i) as bytes. params: coding, quality, max_side. buffers: photo [n] or image [H, W, 3], uint8."""
+        coding, quality = _param(params, "coding", str, "pixels"), _param(params, "quality", int, 80)
+        max_side = _param(params, "max_side", int, 640)
+        if not MIN_SIDE <= max_side <= MAX_SIDE:
+            raise WireError(wire.MALFORMED, f"max_side must be {MIN_SIDE} to {MAX_SIDE}; got {max_side}")
+        image = _image(buffers, "image") if "image" in buffers else decode_photo(
+            _flat(buffers, "photo"), "photo", max_side
+        )  # fmt: skip
+        transmitter = Transmitter(self.guard, self.database, _ByteLink(), coding, quality)  # type: ignore[arg-type]
+        sent = transmitter.send(image)
+        on_air: _Bytes = sent.on_air  # type: ignore[assignment]
+        found = sent.guarded.detections
+        result = {
+            "k_digest": on_air.k_digest.hex(),
+            "entities": [
+                {"name": d.name, "index": d.index, "score": float(d.score), "box": [int(v) for v in d.box]}
+                for d in found
+            ],
+        }  # fmt: skip
+        return result, {"head": on_air.head, "body": on_air.body, "image": image, "masked": sent.guarded.masked,
+                        "mask": sent.guarded.mask}  # fmt: skip
+
+    def recovered(self, params: Params, buffers: Buffers, generic: bool) -> Answer:
+        """Received bytes to Â and Ŝ.
+
+        params: k_digest (hex, of the headers that arrived, or null), seed, size [H, W] of a grey image where even the
+        head was lost, class_word (without K). buffers: head [h] uint8, empty where it was lost; body [n] uint8;
+        arrived and exact [n] bool, bytes of frames whose header was valid, and of those whose payload CRC held too.
+        """
+        reception = _reception(params, buffers, None if generic else self.database.digest())
+        size = _size(params.get("size", [256, 256]))
+        seed = _param(params, "seed", int, 0)
+        word = _param(params, "class_word", str, "")
+        receiver: Any = (
+            Eavesdropper(_ByteLink(), self.recovery, word or None, steps=self.steps)  # type: ignore[arg-type]
+            if generic
+            else Receiver(_ByteLink(), self.recovery, self.database, steps=self.steps)  # type: ignore[arg-type]
+        )
+        heard = receiver.listen(reception, 0.0, 0, size)
+        seen = receiver.restore(heard, seed)
+        result = {
+            "indices": list(heard.indices), "failure": heard.failure, "k_digest_matches": reception.k_digest_matches,
+            "concealed_share": float(heard.concealed.mean()),
+        }  # fmt: skip
+        return result, {"received": heard.image, "restored": seen.restored, "concealed": heard.concealed}
+
+    def reported(self, params: Params, buffers: Buffers) -> Answer:
+        """The files of `privsc run`. params: link, seconds, config, eve_class_word, and of bob and eve what `recovered`
+        gave. buffers: image, and bob_ and eve_ received, restored, concealed."""
+        from privsc.report import run_files
+        from privsc.trial import Trial, class_word, trial_figures
+
+        image = _image(buffers, "image")
+        assert self.guard is not None
+        guarded = self.guard(image, self.database.entities())
+        seen = {who: _seen(params, buffers, who, image.shape) for who in ("bob", "eve")}
+        link = _param(params, "link", dict, {})
+        link = {**link, "cbr": _param(link, "channel_uses", int, 0) / image.size}
+        sent = Sent(image, guarded, None)  # type: ignore[arg-type]
+        figures = trial_figures(
+            sent, seen["bob"], seen["eve"], self.database, self.guard, link=link,
+            seconds=_param(params, "seconds", dict, {}), config=_param(params, "config", dict, {}),
+            eve_class_word=_param(params, "eve_class_word", str, "") or class_word(guarded, self.database),
+        )  # fmt: skip
+        return figures, dict(run_files(Trial(sent, seen["bob"], seen["eve"], figures)))
+
+
+def _param(params: Params, name: str, kind: type, default: Any) -> Any:
+    value = params.get(name, default)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise WireError(wire.MALFORMED, f"{name} must be of type {kind.__name__}; got {type(value).__name__}")
+    return value
+
+
+def _size(value: Any) -> tuple[int, int]:
+    if not (isinstance(value, list) and len(value) == 2 and all(isinstance(n, int) for n in value)):
+        raise WireError(wire.MALFORMED, "size must be [H, W]")
+    if not (min(value) >= 1 and max(value) <= MAX_SIDE and value[0] * value[1] <= MAX_PIXELS):
+        raise WireError(wire.TOO_LARGE, f"size must be at most {MAX_PIXELS} pixels; got {value[0]}x{value[1]}")
+    return value[0], value[1]
+
+
+def _buffer(buffers: Buffers, name: str, dtype: str, ndim: int) -> np.ndarray:
+    if name not in buffers:
+        raise WireError(wire.MALFORMED, f"buffer {name} is missing")
+    array = buffers[name]
+    if array.dtype.name != dtype or array.ndim != ndim:
+        raise WireError(wire.MALFORMED, f"buffer {name} must be {dtype} of {ndim} dimension(s); got {array.dtype} "
+                                        f"{list(array.shape)}")  # fmt: skip
+    return array
+
+
+def _flat(buffers: Buffers, name: str) -> bytes:
+    return _buffer(buffers, name, "uint8", 1).tobytes()
+
+
+def _image(buffers: Buffers, name: str, dtype: str = "uint8") -> np.ndarray:
+    image = _buffer(buffers, name, dtype, 3)
+    if image.shape[2] != 3 or min(image.shape) < 1:
+        raise WireError(wire.MALFORMED, f"buffer {name} must be [H, W, 3]; got {list(image.shape)}")
+    _size(list(image.shape[:2]))
+    return image.copy()  # what came over the wire is read-only
+
+
+def _reception(params: Params, buffers: Buffers, k_digest: bytes | None) -> Reception:
+    """What `phy.link` would have returned, from what the flowgraph's receiver gathered."""
+    head, body = _flat(buffers, "head"), _flat(buffers, "body")
+    flags = {name: _buffer(buffers, name, "bool", 1) for name in ("arrived", "exact")}
+    if any(len(flag) != len(body) for flag in flags.values()):
+        raise WireError(wire.MALFORMED, f"arrived and exact must hold one flag for each of the {len(body)} bytes")
+    received = params.get("k_digest")
+    matches = None
+    if k_digest is not None and isinstance(received, str):
+        matches = received == short_digest(k_digest).hex()
+    ok = flags["arrived"]
+    if head:
+        fields = Head.from_bytes(head)
+        if fields.coding != "pixels":  # a wrong byte costs a pixel there, elsewhere the image
+            ok = flags["exact"]
+        body, ok = body[: fields.body_length], ok[: fields.body_length]
+    stats = LinkStats(None, 0, 0, 0, 0)  # counted in the flowgraph, which knows what it sent
+    return Reception(
+        head=head or None, body=body, body_ok=ok, body_crc_ok=bool(flags["exact"].all()), missing=(),
+        k_digest_matches=matches, snr_db=float("nan"), stats=stats, refusals={},
+    )  # fmt: skip
+
+
+def _seen(params: Params, buffers: Buffers, who: str, shape: tuple[int, ...]) -> Seen:
+    """What a receiver ended with, from what `recovered` gave the flowgraph."""
+    images = [_image(buffers, f"{who}_{name}") for name in ("received", "restored")]
+    concealed = _image(buffers, f"{who}_concealed", "bool")
+    if any(one.shape != shape for one in (*images, concealed)):
+        raise WireError(wire.MALFORMED, f"images of {who} must have the size of the image sent, {list(shape)}")
+    failure = params.get(who, {}).get("failure") if isinstance(params.get(who, {}), dict) else None
+    heard = Heard(images[0], np.zeros(shape[:2], bool), (), concealed, None, failure)  # type: ignore[arg-type]
+    return Seen(images[1], heard)
