@@ -12,7 +12,6 @@ the offset.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -59,19 +58,11 @@ def chirp(length: int) -> np.ndarray:
     return np.exp(1j * np.pi * n**2 / length)
 
 
-@functools.cache
-def _register() -> np.ndarray:
-    """One period of the pilots, [511] complex64."""
-    state, bits = 0x1A5, np.empty(2 * 511, np.int64)
-    for i in range(len(bits)):
-        bits[i] = state & 1
-        state = (state >> 1) | (((state ^ (state >> 4)) & 1) << 8)
-    quadrant = 2 * bits[0::2] + bits[1::2]
-    return np.exp(1j * (np.pi / 4 + np.pi / 2 * quadrant)).astype(np.complex64)
-
-
 def pilot_symbols(count: int) -> np.ndarray:
-    """The first ``count`` pilots: QPSK from a maximal-length register x^9 + x^4 + 1, [count] complex64, modulus 1."""
+    """The first ``count`` pilots: QPSK from a multiplicative hash of the position, [count] complex64, modulus 1."""
     if count < 0:
         raise PreambleError(f"count must not be negative, got {count}")
-    return np.resize(_register(), count)
+    state = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    state = (state ^ (state >> np.uint64(29))) * np.uint64(0xD6E8FEB86659FD93)
+    quadrant = ((state ^ (state >> np.uint64(32))) & np.uint64(3)).astype(np.int64)
+    return np.exp(1j * (np.pi / 4 + np.pi / 2 * quadrant)).astype(np.complex64)

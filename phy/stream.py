@@ -9,6 +9,7 @@ unfinished frame needs, and no more.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -54,6 +55,7 @@ class StreamReceiver:
 
     def reset(self) -> None:
         """Forget the stream; counters stay."""
+        self._limit = sys.maxsize  # stream index at which flush() ended the stream
         self._chunks: list[np.ndarray] = []
         self._fresh = 0  # samples in _chunks
         self._buffer = np.zeros(self._lead, np.complex64)
@@ -85,29 +87,29 @@ class StreamReceiver:
 
     def flush(self) -> list[BurstFrame]:
         """Frames that end with the stream; what is cut off is counted. The receiver then begins a new stream."""
-        end = self.position
+        self._limit = self.position
         tail = self.detector.row + self.detector.after + self._demodulator.needed(self.format.look_ahead) + 4096
-        self._chunks.append(np.zeros(tail, np.complex64))
-        self._fresh += tail
+        self._append_silence(tail)
         frames = self._process(final=True)
-        whole = [one for one in self._pending if self._frame_end(one) <= end]
-        if whole:
-            reach = max(one.start + self._demodulator.needed(one.symbols) for one in whole)
-            self._chunks.append(np.zeros(max(0, reach - self.position), np.complex64))
-            self._fresh += len(self._chunks[-1])
+        reach = [one.start + self._demodulator.needed(one.symbols) for one in self._pending]
+        if reach and max(reach) > self.position:
+            self._append_silence(max(reach) - self.position)
             frames = frames + self._process(final=True)
-        self.refusals["cut_off"] += sum(self._frame_end(one) > end for one in self._pending)
-        self._settle(final=True)
         self.reset()
         return frames
+
+    def _append_silence(self, count: int) -> None:
+        self._chunks.append(np.zeros(count, np.complex64))
+        self._fresh += count
 
     def close(self) -> None:
         """End the worker threads."""
         if self._pool:
             self._pool.shutdown()
 
-    def _frame_end(self, one: Found) -> int:
-        return one.start + self.layout.num_samples(one.symbols)
+    def _cut_off(self, one: Found) -> bool:
+        """The stream ended before the frame's last symbol."""
+        return one.start + self.layout.num_samples(one.symbols) - self.layout.pulse.delay > self._limit
 
     def _checked(self, chunk: np.ndarray) -> np.ndarray:
         samples = np.asarray(chunk)
@@ -193,6 +195,9 @@ class StreamReceiver:
         ready: list[Found] = []
         later: list[Found] = []
         for one in self._pending:
+            if self._cut_off(one):
+                self.refusals["cut_off"] += 1
+                continue
             done = one.start + self._demodulator.needed(one.symbols) <= self.position
             (ready if done else later).append(one)
         self._pending = later

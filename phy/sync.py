@@ -142,7 +142,7 @@ class Detector:
             if len(where):
                 at = np.divmod(where, self.hop)
                 found.append(where + row * self.hop)
-                metric.append(power[at] / np.maximum(energy[at], np.float32(1e-30)) * scale)
+                metric.append(power[at] / (energy[at] + floor[at[0], 0]) * scale)
         if not found:
             return np.empty(0, np.int64), np.empty(0, np.float32)
         return _best_of_cells(np.concatenate(found), np.concatenate(metric))
@@ -195,7 +195,7 @@ class Detector:
         energy = _power(cut[:, first : first + 2 * self.window]).sum(axis=1, dtype=np.float64)
         metric = table[k, offset, at] / np.maximum(energy * self.full_energy, 1e-30)
         cfo = cfo + self._grid[inner] + step * (self._grid[1] - self._grid[0])
-        return start + _OFFSETS[offset], cfo, metric.astype(np.float32)
+        return start + _OFFSETS[offset], cfo, np.minimum(metric, 2.0).astype(np.float32)
 
     def _choose(self, samples: np.ndarray, found: Acquired) -> Acquired:
         """One entry per preamble: the one whose frequency collects most energy over all the delays of a channel, moved
