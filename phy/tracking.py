@@ -71,26 +71,33 @@ def track(symbols: np.ndarray, where: np.ndarray, known: np.ndarray, error: np.n
     """symbols: [F, L] complex64; where: [K] ascending positions of known symbols; known: [K] or [F, K], modulus 1;
     error: [F] predicted variance of a symbol; max_cfo: [rad/symbol] largest residual frequency."""
     z = symbols[:, where] * known.conj()
-    span = float(where[-1] - where[0] + 1)
-    steps = int(np.ceil(max_cfo * span / np.pi * 2)) + 1
-    grid = np.linspace(-max_cfo, max_cfo, 2 * steps + 1)
-    centred = where - where.mean()
-    score = np.abs(z @ np.exp(-1j * np.outer(centred, grid)).astype(np.complex64)) ** 2
+    grid, bank = _frequencies(where.tobytes(), max_cfo)
+    score = np.abs(z @ bank) ** 2
     inner = np.clip(score.argmax(axis=1), 1, len(grid) - 2)
     k = np.arange(len(symbols))
     left, middle, right = score[k, inner - 1], score[k, inner], score[k, inner + 1]
     bend = np.minimum(left - 2 * middle + right, -1e-30)
     cfo = grid[inner] + np.clip(0.5 * (left - right) / bend, -1, 1) * (grid[1] - grid[0])
-    z = z * np.exp(-1j * cfo[:, None] * where).astype(np.complex64)
+    correction = line(-cfo, symbols.shape[1])
+    z *= correction[:, where]
     pilots = z[:, first_pilot:]
     fit = np.abs(pilots.mean(axis=1)) ** 2 / np.maximum(np.mean(pilots.real**2 + pilots.imag**2, axis=1), 1e-30)
     gain, freedom = _smooth(z, where, symbols.shape[1], error)  # [F, knots]
     left_over = np.sum(np.abs(z / _interpolate(gain, where) - 1) ** 2, axis=1)
     noise = (left_over + 16 * error) / (len(where) - freedom + 16)
-    correction = _between(gain.conj() / np.abs(gain) ** 2, symbols.shape[1])
-    correction *= line(-cfo, symbols.shape[1])
+    correction *= _between(gain.conj() / np.abs(gain) ** 2, symbols.shape[1])
     correction *= symbols
     return Tracked(correction, cfo, noise.astype(np.float32), fit.astype(np.float32))
+
+
+@functools.lru_cache(maxsize=64)
+def _frequencies(where: bytes, max_cfo: float) -> tuple[np.ndarray, np.ndarray]:
+    """(grid [G] rad/symbol, bank [K, G] complex64) of the search for the residual frequency; where: int64 positions."""
+    positions = np.frombuffer(where, np.int64)
+    span = float(positions[-1] - positions[0] + 1)
+    steps = int(np.ceil(max_cfo * span / np.pi * 2)) + 1
+    grid = np.linspace(-max_cfo, max_cfo, 2 * steps + 1)
+    return grid, np.exp(-1j * np.outer(positions - positions.mean(), grid)).astype(np.complex64)
 
 
 def line(cfo: np.ndarray, length: int) -> np.ndarray:
