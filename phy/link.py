@@ -14,8 +14,13 @@
     bob.k_digest_matches        # True/False; None where no digest was given or no header arrived
     bob.snr_db                  # [dB] receiver's own estimate of Es/N0, nan where no frame arrived
     bob.stats                   # LinkStats: message_error_rate, frames_sent, frames_lost, crc_failures, channel_uses
-    bob.refusals                # dict cause -> count ("header_crc", "payload_crc", "unknown_codec", ...)
+    bob.missing                 # sequence numbers of body frames not received exactly: phy.arq asks for them again
+    bob.refusals                # dict cause -> count, per antenna ("header_crc", "payload_crc", "unknown_codec", ...)
     sent.channel_uses           # complex symbols, everything counted: training, header, pilots, payload, repetition
+
+Channels with echoes (``tdl-*``, ``cdl-*``) need ``waveform="burst"``, which "auto" chooses for them: preamble, pulses,
+detection, equaliser. "symbols" has one sample a symbol and known frame starts. ``channel_parameters`` are the fields of
+``phy.channel.Channel``: delay_spread, speed, carrier, sample_rate, correlated_with, correlation.
 
 ``best_effort=True`` (``pixels`` payloads) delivers the bytes of frames whose payload CRC fails, since a wrong message
 costs one sample; with ``best_effort=False`` (coded payloads) such a frame counts as lost. ``head`` must not be empty,
@@ -26,40 +31,40 @@ in dB. Nonsense (nan SNR, an unknown codec or channel) raises a child of ``phy.e
 from __future__ import annotations
 
 import math
-import struct
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from phy import frame, rx, tx
-from phy.codec import Codec, bytes_to_messages, shipped
+from phy import frame, tx
+from phy.assembly import PREFIX, assemble_body, assemble_head, message_errors
+from phy.codec import Codec, shipped
 from phy.errors import LinkError
 from phy.frame import Kind
-from phy.rx import ReceivedFrame
+from phy.waveform import BurstWaveform, SymbolWaveform, Waveform
 
 HEAD_CODEC = "ae8x8"
 HEAD_FRAGMENT = 256
-_BODY_LENGTH = struct.Struct(">I")  # the head group starts with the body's length: known even where no body frame came
+WAVEFORMS = ("auto", "symbols", "burst")
 
 
 @dataclass(frozen=True)
 class Transmission:
-    """What was sent: iq [N] complex64, one sample a symbol; starts [F] int64, frame starts, heads first."""
+    """What was sent: iq [N] complex64; starts [F] int64, frame starts, heads first; channel_uses: all counted."""
 
     iq: np.ndarray
     starts: np.ndarray
+    channel_uses: int
     head: bytes
     body: bytes
-    body_frames: np.ndarray  # [F_body, P + 4] uint8, payload and CRC as framed
+    body_frames: np.ndarray  # [F_body, P + 4] uint8, payload and CRC of the whole body as framed
+    frames: tuple[int, ...]  # which of them were sent
     codec: Codec
+    below_threshold: bool  # the expected SNR was below the link's tau_thre
     image_id: int
     best_effort: bool
-
-    @property
-    def channel_uses(self) -> int:
-        """Complex symbols, everything counted."""
-        return len(self.iq)
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,7 @@ class Reception:
     body: bytes
     body_ok: np.ndarray
     body_crc_ok: bool
+    missing: tuple[int, ...]
     k_digest_matches: bool | None
     snr_db: float
     stats: LinkStats
@@ -92,7 +98,9 @@ class Link:
     """Transmitter, channel and receiver of one image at a time.
 
     codec: name of the body's codec; channel: name for ``phy.channel.make_channel``; payload_bytes: at most, per frame;
-    head_repeats: how often the head is sent; rx_antennas: receive antennas, combined by maximum ratio.
+    head_repeats: how often the head is sent; rx_antennas: receive antennas, combined by maximum ratio; waveform: one of
+    WAVEFORMS; snr_threshold_db: tau_thre of the paper's constraint (9), below which a transmission says so and uses the
+    codec ``fallback`` if there is one (the choice is in every header).
     """
 
     codec: str = "image8x4"
@@ -100,131 +108,114 @@ class Link:
     payload_bytes: int = 1024
     head_repeats: int = 8
     rx_antennas: int = 1
+    waveform: str = "auto"
+    channel_parameters: Mapping[str, Any] = field(default_factory=dict)
+    snr_threshold_db: float | None = None
+    fallback: str | None = None
 
     def __post_init__(self) -> None:
         shipped(self.codec)
+        if self.fallback is not None:
+            shipped(self.fallback)
         if not 1 <= self.payload_bytes <= frame.MAX_PAYLOAD:
             raise LinkError(f"payload_bytes must be 1 to {frame.MAX_PAYLOAD}, got {self.payload_bytes}")
         if not 1 <= self.head_repeats <= 64:
             raise LinkError(f"head_repeats must be 1 to 64, got {self.head_repeats}")
+        if self.waveform not in WAVEFORMS:
+            raise LinkError(f"waveform must be one of {', '.join(WAVEFORMS)}, got {self.waveform!r}")
+        if self.snr_threshold_db is not None and not math.isfinite(self.snr_threshold_db):
+            raise LinkError(f"snr_threshold_db must be a finite number of dB, got {self.snr_threshold_db}")
+        self._channel(0.0, 0)
+        if self.waveform == "symbols" and "-" in self.channel:
+            raise LinkError(f"channel {self.channel!r} has echoes: use waveform 'burst' (or 'auto'), got 'symbols'")
+
+    def _channel(self, snr_db: float, seed: int) -> Any:
         from phy.channel import make_channel  # torch only where a channel is simulated
 
-        make_channel(self.channel, snr_db=0.0, seed=0, rx_antennas=self.rx_antennas)
+        parameters = {"rx_antennas": self.rx_antennas, **self.channel_parameters}
+        return make_channel(self.channel, snr_db=snr_db, seed=seed, **parameters)
 
-    def transmit(self, head: bytes, body: bytes, *, image_id: int, k_digest: bytes,
-                 best_effort: bool = False) -> Transmission:  # fmt: skip
-        """Frame, encode and modulate one image's bytes."""
+    @property
+    def _waveform(self) -> Waveform:
+        burst = self.waveform == "burst" or (self.waveform == "auto" and "-" in self.channel)
+        return BurstWaveform() if burst else SymbolWaveform()
+
+    def codec_for(self, expected_snr_db: float | None) -> tuple[Codec, bool]:
+        """The body's codec at an expected Es/N0 [dB] and whether that is below the threshold."""
+        below = None not in (self.snr_threshold_db, expected_snr_db) and expected_snr_db < self.snr_threshold_db  # type: ignore[operator]
+        return shipped(self.fallback if below and self.fallback is not None else self.codec), below
+
+    def transmit(self, head: bytes, body: bytes, *, image_id: int, k_digest: bytes, best_effort: bool = False,
+                 frames: Collection[int] | None = None,
+                 expected_snr_db: float | None = None) -> Transmission:  # fmt: skip
+        """Frame, encode and modulate one image's bytes.
+
+        frames: body frames to send, all by default (a repetition sends the missing ones). expected_snr_db: what the
+        return path told about the channel, held against snr_threshold_db.
+        """
         if not head:
             raise LinkError("head must hold at least 1 byte, got 0")
-        codec, strongest = shipped(self.codec), shipped(HEAD_CODEC)
-        parts = []
-        group = _BODY_LENGTH.pack(len(body)) + head
+        codec, below = self.codec_for(expected_snr_db)
+        strongest = shipped(HEAD_CODEC)
+        group = PREFIX.pack(len(body)) + head
         payloads = frame.split(group, HEAD_FRAGMENT)
         headers = frame.headers_for(payloads, len(group), kind=Kind.HEAD, codec_id=strongest.codec_id,
                                     image_id=image_id, k_digest=k_digest)  # fmt: skip
-        parts += [tx.modulate(headers, payloads, strongest)] * self.head_repeats
+        groups = [tx.modulate(headers, payloads, strongest)] * self.head_repeats
         body_frames = np.empty((0, frame.CRC_BYTES), np.uint8)
+        chosen: tuple[int, ...] = ()
         if body:
             payloads = frame.split(body, self.payload_bytes)
+            chosen = tuple(range(len(payloads))) if frames is None else tuple(sorted(set(frames)))
+            if chosen and not 0 <= chosen[0] <= chosen[-1] < len(payloads):
+                raise LinkError(f"frames must be 0 to {len(payloads) - 1}, got {chosen[0]} to {chosen[-1]}")
             headers = frame.headers_for(payloads, len(body), kind=Kind.BODY, codec_id=codec.codec_id,
                                         image_id=image_id, k_digest=k_digest)  # fmt: skip
-            parts.append(tx.modulate(headers, payloads, codec))
+            if chosen:
+                groups.append(tx.modulate([headers[i] for i in chosen], payloads[list(chosen)], codec))
             body_frames = frame.add_crc(payloads)
-        lengths = np.concatenate([np.full(len(part), part.shape[1], np.int64) for part in parts])
-        starts = np.cumsum(lengths) - lengths
-        iq = np.concatenate([part.reshape(-1) for part in parts])
-        return Transmission(iq, starts, bytes(head), bytes(body), body_frames, codec, image_id, best_effort)
+        on_air = self._waveform.send(groups)
+        return Transmission(on_air.iq, on_air.starts, on_air.channel_uses, bytes(head), bytes(body), body_frames,
+                            chosen, codec, below, image_id, best_effort)  # fmt: skip
 
     def receive(self, sent: Transmission, *, snr_db: float, seed: int, k_digest: bytes | None) -> Reception:
         """Through the channel with this SNR [dB] and seed, and back to bytes."""
-        from phy.channel import make_channel
-
         if not math.isfinite(snr_db):
             raise LinkError(f"snr_db must be a finite number of dB, got {snr_db}")
-        channel = make_channel(self.channel, snr_db=snr_db, seed=seed, rx_antennas=self.rx_antennas)
-        return self.decode(sent, channel(sent.iq, sent.starts), k_digest=k_digest)
+        return self.decode(sent, self._channel(snr_db, seed)(sent.iq, sent.starts), k_digest=k_digest)
 
     def decode(self, sent: Transmission, y: np.ndarray, *, k_digest: bytes | None) -> Reception:
         """Samples y [N] or [A, N] to bytes. ``sent`` gives the frame starts and what errors are counted against."""
         refusals: Counter[str] = Counter()
         frames = []
-        for received in rx.receive(y, sent.starts, refusals):
+        for received in self._waveform.receive(y, sent.starts, refusals):
             if received.header.image_id == sent.image_id:
                 frames.append(received)
             else:
                 refusals["foreign_image"] += 1
         group = assemble_head([f for f in frames if f.header.kind == Kind.HEAD])
         bodies = [f for f in frames if f.header.kind == Kind.BODY and f.header.total == len(sent.body)]
-        wrong, counted, got = _message_errors(sent, bodies)
+        wrong, counted = message_errors(sent.body_frames, sent.codec.k, bodies)
         usable = [f for f in bodies if f.crc_ok or sent.best_effort]
         body, body_ok = assemble_body(usable, len(sent.body))
+        exact = {f.header.sequence for f in bodies if f.crc_ok}
         present = {f.header.sequence for f in usable}
-        failures = sum(not f.crc_ok for f in bodies)
-        stats = LinkStats(wrong / counted if counted else None, len(sent.starts),
-                          len(sent.body_frames) - len(present), failures, sent.channel_uses)  # fmt: skip
+        stats = LinkStats(wrong / counted if counted else None, len(sent.starts), len(set(sent.frames) - present),
+                          sum(not f.crc_ok for f in bodies), sent.channel_uses)  # fmt: skip
         digests = Counter(f.header.k_digest for f in frames)
         matches = None
         if k_digest is not None and digests:
             matches = digests.most_common(1)[0][0] == frame.short_digest(k_digest)
         linear = [10 ** (f.snr_db / 10) for f in frames]
+        missing = tuple(i for i in range(len(sent.body_frames)) if i not in exact)
         return Reception(
-            head=None if group is None else group[_BODY_LENGTH.size :],
+            head=None if group is None else group[PREFIX.size :],
             body=body,
             body_ok=body_ok,
-            body_crc_ok=len(got) == len(sent.body_frames) and failures == 0,
+            body_crc_ok=not missing,
+            missing=missing,
             k_digest_matches=matches,
             snr_db=10 * math.log10(sum(linear) / len(linear)) if linear else math.nan,
             stats=stats,
             refusals={cause: count for cause, count in sorted(refusals.items()) if count},
         )
-
-
-def assemble_head(frames: list[ReceivedFrame]) -> bytes | None:
-    """The head group from its fragments' repetitions, None where a fragment is missing in all of them."""
-    by_group: dict[tuple[int, int], dict[int, list[ReceivedFrame]]] = {}
-    for received in frames:
-        header = received.header
-        by_group.setdefault((header.total, header.count), {}).setdefault(header.sequence, []).append(received)
-    for (total, count), fragments in by_group.items():
-        if len(fragments) != count or total <= _BODY_LENGTH.size:
-            continue
-        best = [_best_repetition(fragments[sequence]) for sequence in range(count)]
-        if all(received is not None for received in best):
-            payloads = np.stack([received.payload for received in best if received is not None])
-            return frame.join(payloads, np.ones(count, bool), total)[0]
-    return None
-
-
-def _best_repetition(repetitions: list[ReceivedFrame]) -> ReceivedFrame | None:
-    """A repetition whose CRC holds, else their combination if its CRC does."""
-    for received in repetitions:
-        if received.crc_ok:
-            return received
-    combined = rx.combine_repetitions(repetitions)
-    return combined if combined.crc_ok else None
-
-
-def assemble_body(frames: list[ReceivedFrame], total: int) -> tuple[bytes, np.ndarray]:
-    """The body from its frames: (bytes [total], ok [total] bool); bytes of missing frames are zero."""
-    if not frames:
-        return bytes(total), np.zeros(total, bool)
-    header = frames[0].header
-    payloads = np.zeros((header.count, header.payload_bytes), np.uint8)
-    present = np.zeros(header.count, bool)
-    for received in sorted(frames, key=lambda f: f.crc_ok):  # of two copies the one whose CRC holds is written last
-        if received.header.count == header.count:
-            payloads[received.header.sequence] = received.payload
-            present[received.header.sequence] = True
-    return frame.join(payloads, present, total)
-
-
-def _message_errors(sent: Transmission, bodies: list[ReceivedFrame]) -> tuple[int, int, set[int]]:
-    """Wrong and counted body messages, and the sequence numbers that arrived."""
-    count, width = sent.body_frames.shape
-    bodies = [f for f in bodies if f.header.sequence < count and len(f.body) == width]
-    if not bodies:
-        return 0, 0, set()
-    rows = np.array([f.header.sequence for f in bodies])
-    decided = bytes_to_messages(np.stack([f.body for f in bodies]), sent.codec.k)
-    truth = bytes_to_messages(sent.body_frames[rows], sent.codec.k)
-    return int(np.count_nonzero(decided != truth)), decided.size, set(rows.tolist())
