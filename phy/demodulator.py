@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from phy.burst import Layout
+from phy.burst import BurstError, Layout
 from phy.equaliser import GUARD, BlockDemodulator, ChannelEstimate, ChannelEstimator, Equaliser
 from phy.format import FrameFormat
 from phy.preamble import pilot_symbols
@@ -78,6 +78,10 @@ class Demodulator:
 
     def __init__(self, layout: Layout, frame_format: FrameFormat, run: Callable[..., Iterable] = map,
                  equalise: bool = True) -> None:  # fmt: skip
+        if frame_format.look_ahead < layout.spacing - 1:
+            raise BurstError(
+                f"spacing must be at most {frame_format.look_ahead + 1} here, got {layout.spacing}: no pilot"
+            )
         self.layout, self.format, self.run = layout, frame_format, run
         self.sps = layout.pulse.sps
         self._estimator = ChannelEstimator(layout.preamble, layout.pulse, selective=equalise)
@@ -104,7 +108,8 @@ class Demodulator:
         blocks = self._blocks.blocks_for(total)
         step = max(1, _BLOCKS_AT_ONCE // blocks)
         estimates, corrected, residual, noise, fit = [], [], [], [], []
-        where, known = self._known(seen, None)
+        whole = seen // (layout.spacing - 1) * (layout.spacing - 1)  # behind it a pilot only if the burst ends there
+        where, known = self._known(whole, None)
         for k in range(0, len(acquired), step):
             start, cfo = acquired.start[k : k + step], acquired.cfo[k : k + step]
             estimate = self._estimator.estimate(samples, start, cfo)

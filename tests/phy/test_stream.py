@@ -126,6 +126,14 @@ def test_outer_coded_frames_survive_where_plain_ones_do_not():
     assert plain.right == 0 and plain.refusals["payload_crc"] > 20 and coded.right == 30
 
 
+@pytest.mark.parametrize("snr_db", [20.0, 40.0])
+def test_every_frame_arrives_where_there_is_hardly_noise(snr_db):
+    rng = np.random.default_rng(12)
+    frames = image_frames(80, 40, "ae8x4", rng)
+    tally = run_trials(frames, lambda burst, _: burst, noise_variance(snr_db, 2), rng)
+    assert tally.right == 80 and np.mean(tally.snr_db) == pytest.approx(snr_db, abs=2.0)
+
+
 def test_headers_survive_three_db_below_the_strongest_payload():
     rng = np.random.default_rng(8)
     frames = image_frames(60, 64, "ae8x8", rng)

@@ -1,0 +1,1 @@
+"""Benchmarks against peers from public packages: each prints a table of ratios, peers run in the same process."""
