@@ -58,8 +58,9 @@ def throughput(count: int, rng: np.random.Generator) -> None:
         samples, _ = ofdm_peer.packets(max(count // 2, 20), rng)
         good, wall, processor = ofdm_peer.receive(white_noise(samples, 1e-3, rng))
         rows.append(("ofdm_rx, frames", len(samples), good, wall, processor))
-    print(f"\nReceive throughput\n  {'receiver':32s} {'samples':>9s} {'frames':>7s} {'Msps wall':>10s} {'Msps/processor':>15s}"
-          f" {'ratio to framesync64':>21s} {'ratio to ofdm_rx':>17s}")  # fmt: skip
+    print("\nReceive throughput")
+    print(f"  {'receiver':32s} {'samples':>9s} {'frames':>7s} {'Msps wall':>10s} {'Msps/processor':>15s}", end="")
+    print(f" {'ratio to framesync64':>21s} {'ratio to ofdm_rx':>17s}")
     speed = {row[0]: row[1] / row[4] / 1e6 for row in rows}
     for name, size, good, wall, processor in rows:
         peers = [
@@ -97,9 +98,8 @@ def sensitivity(count: int, rng: np.random.Generator) -> None:
     if lib is not None:
         rows.append(("framesync64", liquid_peer.frames(lib, 200, rng).reshape(-1)))
     for name, stretch in rows:
-        print(
-            f"  {name}: occupied bandwidth (99 %) {occupied_bandwidth(stretch):.3f} of the sample rate, PAPR {papr_db(stretch):.1f} dB"
-        )
+        width = occupied_bandwidth(stretch)
+        print(f"  {name}: occupied bandwidth (99 %) {width:.3f} of the sample rate, PAPR {papr_db(stretch):.1f} dB")
 
 
 def packet_radio(count: int, rng: np.random.Generator) -> None:
@@ -109,9 +109,8 @@ def packet_radio(count: int, rng: np.random.Generator) -> None:
     frames = image_frames(count, 96, "ae8x4", rng)
     robust = image_frames(count, 96, "ae8x4+outer", rng)
     samples, _ = ofdm_peer.packets(count, rng)
-    print(
-        f"\n96-byte packets delivered of {count}\n  {'SNR dB':>7s} {'ours, ae8x4':>12s} {'with outer code':>16s} {'ofdm_rx':>8s}"
-    )
+    print(f"\n96-byte packets delivered of {count}")
+    print(f"  {'SNR dB':>7s} {'ours, ae8x4':>12s} {'with outer code':>16s} {'ofdm_rx':>8s}")
     for snr in (20.0, 15.0, 10.0, 5.0):
         plain, coded = (
             run_trials(one, lambda burst, _: burst, noise_variance(snr, 2), rng) for one in (frames, robust)

@@ -41,7 +41,7 @@ def seconds(work: Callable[[], object], repeats: int = 5) -> float:
 
 
 def concealment(table: Table) -> None:
-    """A fifth of the pixels lost: our median against scikit-image's biharmonic inpainting."""
+    """A fifth of the pixels lost: ours against scikit-image's biharmonic inpainting."""
     photo = np.uint8(255 * resize(data.chelsea(), (96, 144), anti_aliasing=True))
     lost = np.random.default_rng(0).random(photo.shape[:2]) < 0.2
     harmed = np.where(lost[:, :, None], 0, photo).astype(np.uint8)

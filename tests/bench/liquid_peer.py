@@ -1,4 +1,4 @@
-"""liquid-dsp's framegen64 and framesync64 (the distribution's libliquid) through ctypes: 8 + 64 bytes in 1440 samples."""
+"""liquid-dsp's framegen64 and framesync64 (the distribution's libliquid) by ctypes: 72 bytes in 1440 samples."""
 
 from __future__ import annotations
 
