@@ -20,7 +20,8 @@ test: ## all tests
 	@$(PYTHON) -m pytest
 
 bench: setup ## speed beside that of well-known packages, measured in the same minute
-	@$(PYTHON) -m scripts.bench
+	@$(PYTHON) -m tests.bench.bench_privsc
+	@PYTHONPATH=. /usr/bin/python3 -m tests.bench.bench_burst
 
 lint: setup ## ruff and mypy
 	@$(PYTHON) -m ruff check .

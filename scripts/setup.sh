@@ -66,7 +66,10 @@ models_side() {
         make_venv
     fi
     say "installing the Python packages into .venv (a few minutes the first time)"
-    .venv/bin/python -m pip install --disable-pip-version-check --quiet -e '.[dev]'
+    quiet=--quiet
+    [ -t 2 ] && quiet=
+    # shellcheck disable=SC2086  # an option or nothing
+    .venv/bin/python -m pip install --disable-pip-version-check $quiet -e '.[dev]' >&2
     wanted >"$stamp"
 }
 
