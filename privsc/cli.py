@@ -42,6 +42,7 @@ app.command(epilog="Example: privsc worker all --db K.db")(cli_worker.worker)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # every network is on this machine; nothing asks the hub
+    os.environ.setdefault("TQDM_DISABLE", "1")  # libraries draw no bars of their own beside ours
     try:
         given = list(sys.argv[1:] if arguments is None else arguments)
         code = app(args=given, prog_name="privsc", standalone_mode=False)

@@ -112,14 +112,14 @@ def test_an_interrupt_ends_with_130_and_leaves_no_file(chelsea_folder, chelsea_k
     [
         [], ["demo"], ["run"], ["guard"], ["db"], ["db", "init"], ["db", "enrol"], ["db", "list"], ["db", "remove"],
         ["db", "info"], ["train"], ["train", "codec"], ["train", "guard"], ["train", "recovery"], ["models"],
-        ["models", "list"], ["models", "verify"],
+        ["models", "list"], ["models", "verify"], ["eval"], ["eval", "guard"], ["eval", "recovery"], ["worker"],
     ],
 )  # fmt: skip
 def test_help_of_every_command_has_an_example(command, capsys):
     assert main([*command, "--help"]) == 0
     shown = capsys.readouterr().out
     assert "Usage" in shown
-    if command not in ([], ["db"], ["train"], ["models"]):
+    if command not in ([], ["db"], ["train"], ["models"], ["eval"]):
         assert "Example: privsc" in shown
 
 
