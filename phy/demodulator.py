@@ -163,12 +163,13 @@ class Demodulator:
         # the response's phase refers to the preamble's frequency; the refined one differs by less than a block notices
         equaliser = Equaliser.from_estimate(estimate, pulse)
         still = np.zeros(len(found))
-        spectra = self._blocks.spectra(samples, start, cfo, blocks, still)
+        dc = _carrier_leak(samples, start, pulse.num_samples(total))
+        spectra = self._blocks.spectra(samples, start, cfo, blocks, still, dc)
         drift = clock_offset(spectra, equaliser, self._blocks.centres(blocks), self.sps, total)
         placed = still
         if np.max(np.abs(drift)) * total * self.sps > _REGATHER:
             placed = drift
-            spectra = self._blocks.spectra(samples, start, cfo, blocks, placed)
+            spectra = self._blocks.spectra(samples, start, cfo, blocks, placed, dc)
         late = self._blocks.late(blocks, drift, placed)
         symbols = self._blocks.symbols(spectra, equaliser, late)[:, :total]
         where, known = self._known(count, np.stack([one.header_sent for one in found]))
@@ -201,3 +202,14 @@ class Demodulator:
         order = np.argsort(where)
         known = np.concatenate([np.broadcast_to(known, (len(header_sent), len(known))), header_sent], axis=1)
         return where[order], np.ascontiguousarray(known[:, order])
+
+
+def _carrier_leak(samples: np.ndarray, start: np.ndarray, length: int) -> np.ndarray:
+    """Mean of each frame's samples, [F] complex64, where it is more than the frame's own symbols can account for."""
+    leak = np.zeros(len(start), np.complex64)
+    for i, begin in enumerate(start):
+        part = samples[begin : begin + length]
+        mean = part.mean()
+        if abs(mean) ** 2 * length > 12 * float(np.vdot(part, part).real) / length:
+            leak[i] = mean
+    return leak

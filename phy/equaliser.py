@@ -167,8 +167,9 @@ class BlockDemodulator:
         self.pulse, self.size, self.reference = pulse, BLOCK * pulse.sps, len(preamble) / 2
 
     def spectra(
-        self, samples: np.ndarray, start: np.ndarray, cfo: np.ndarray, blocks: int, drift: np.ndarray
-    ) -> np.ndarray:
+        self, samples: np.ndarray, start: np.ndarray, cfo: np.ndarray, blocks: int, drift: np.ndarray,
+        dc: np.ndarray | None = None,
+    ) -> np.ndarray:  # fmt: skip
         """[F, blocks, N] complex64: FFTs of blocks, frequency offset removed, reference sample ``start``.
 
         drift: [F] samples by which the transmitter's clock runs away per sample; block positions follow it to the
@@ -179,6 +180,8 @@ class BlockDemodulator:
         place = nominal + np.round(drift[:, None] * nominal).astype(np.int64)  # [F, blocks]
         view = np.lib.stride_tricks.sliding_window_view(samples, self.size)  # one FFT length from every sample on
         cut = view[start[:, None] + place]  # [F, blocks, N]
+        if dc is not None and dc.any():
+            cut -= dc[:, None, None]
         inner = _rotation(cfo, self.size)  # [F, N]
         outer = np.exp(-1j * cfo[:, None] * place).astype(np.complex64)
         cut *= inner[:, None, :]

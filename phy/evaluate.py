@@ -1,6 +1,7 @@
 """The burst modem's figures, measured: one command per row of the table.
 
-    python -m phy.evaluate cfo | clock | tdl | false | relock | delivery | throughput | short  [--frames N] [--seed N]
+    python -m phy.evaluate cfo | clock | tdl | false | relock | delivery | throughput | short | hostile  [--frames N]
+    [--seed N]
 
 Each prints a table; ``all`` runs every row that needs numpy and scipy only (``tdl`` takes its impulse responses from
 Sionna, so it runs where Sionna is installed). SNR is Es/N0 at the matched filter's output [dB], noise is white over the
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 import scipy.signal
 
+from phy.hostile import hostile_streams
 from phy.impairments import (
     Impairments,
     clock_offset,
@@ -245,9 +247,23 @@ def short(count: int, rng: np.random.Generator) -> None:
     print(f"  occupied bandwidth (99 %): {occupied_bandwidth(stretch):.3f} of the sample rate")
 
 
+def hostile(count: int, rng: np.random.Generator) -> None:
+    """Forged and mutated frames: refused by cause; an exception would end this run."""
+    receiver, good, sent = StreamReceiver(), 0, 0
+    for samples in hostile_streams(count, rng):
+        good += sum(frame.crc_ok for frame in receiver.push(samples))
+        sent += 1
+    receiver.flush()
+    rows = [["frames accepted", good]]
+    rows += [[f"refused: {cause}", number] for cause, number in receiver.refusals.most_common()]
+    rows += [[f"counted: {what}", number] for what, number in receiver.counts.most_common()]
+    _table(f"{count} forged and mutated frames in {sent} stretches", ["what", "number"], rows)
+
+
 ROWS: dict[str, tuple[Callable[[int, np.random.Generator], None], int]] = {
     "cfo": (cfo, 10000), "clock": (clock, 2000), "tdl": (tdl, 4000), "false": (false, 100), "relock": (relock, 1000),
     "delivery": (delivery, 10000), "throughput": (throughput, 250), "short": (short, 10000),
+    "hostile": (hostile, 100000),
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from phy.hostile import hostile_streams
 from phy.impairments import Impairments, drop_samples, multipath, noise_variance, repeat_samples, white_noise
 from phy.stream import StreamError, StreamReceiver
 from phy.trials import image_frames, receive, run_trials, short_frames
@@ -174,6 +175,25 @@ def test_nothing_in_the_samples_raises():
     receiver.flush()
     assert receiver.counts["non_finite"] == 18_000 and receiver.counts["too_large"] == 9000
     assert receiver.refusals.total() > 0
+
+
+def test_forged_headers_are_refused_by_cause():
+    rng, receiver = np.random.default_rng(13), StreamReceiver()
+    for samples in hostile_streams(400, rng):
+        assert not any(frame.crc_ok for frame in receiver.push(samples))
+    receiver.flush()
+    for cause in ("header_crc", "version", "kind", "unknown_codec", "impossible_length", "payload_crc"):
+        assert receiver.refusals[cause] > 0, cause
+    assert receiver.counts["non_finite"] > 0 and receiver.counts["too_large"] > 0
+
+
+def test_a_receiver_that_leaks_its_carrier_still_receives():
+    rng = np.random.default_rng(14)
+    frames = image_frames(10, 96, "ae8x4", rng, gap=100)
+    samples = Impairments(cfo=0.05, noise=noise_variance(15.0, 2)).apply(frames.bursts.reshape(-1), rng) + 0.4
+    received = receive(StreamReceiver(), samples)
+    assert sequences(received) == list(range(10))
+    assert np.mean([frame.snr_db for frame in received]) > 13.5
 
 
 def test_flush_counts_what_is_cut_off_and_begins_anew(stream):
