@@ -80,3 +80,18 @@ def recovery(
         trainer.run(photos, stage("recovery"))
     trainer.export(out)
     console.print(f"{escape(str(out))}: trained for {steps} steps")
+
+
+@app.command(epilog="Example: privsc train strangers --photos DIR --out strangers.safetensors")
+def strangers(
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Patch features of photographs that show nobody in K.")],
+    photos: PhotosOption = None,
+) -> None:
+    """Describe photographs of strangers, above which enrolment puts each threshold Gamma."""
+    from privsc.features import load_encoder
+    from privsc.photos import photos_folder, read_pets
+    from privsc.strangers import build
+
+    pets = list(read_pets(photos_folder(photos)))[::3]
+    build(load_encoder(), [pet.image for pet in pets], out)
+    console.print(f"{escape(str(out))}: {len(pets)} photographs")

@@ -35,6 +35,8 @@ def detect_region(received: NDArray[np.uint8]) -> NDArray[np.bool_]:
     keep = sizes >= max(SMALLEST * core.size, 16)
     keep[0] = False
     core = ndimage.binary_fill_holes(keep[labels])
-    fine = _median(received, 3).max(axis=2) < threshold  # sharper, but speckled where messages are wrong
     near = ndimage.binary_dilation(core, iterations=4)
-    return core | (fine & near)
+    fine = _median(received, 3).max(axis=2) < threshold  # sharper, but speckled where messages are wrong
+    alone = np.count_nonzero(received < threshold, axis=2) >= 2  # a kept pixel has two such samples only by two errors
+    region = core | ((fine | alone) & near)
+    return ndimage.binary_fill_holes(region | (ndimage.binary_closing(region, iterations=2) & near))

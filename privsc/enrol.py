@@ -24,7 +24,7 @@ from privsc.text import load_text_encoder
 
 ROUNDS = 2
 """Times that masks and f_k improve one another."""
-GAMMA_RANGE = (0.45, 0.6)
+GAMMA_RANGE = (0.45, 0.66)
 """Limits of a calibrated threshold: below, chance resemblance; above, another light would hide the entity."""
 
 FAR = 0.5
@@ -107,7 +107,7 @@ def far_prototype(views: Sequence[_View], encoder: Encoder) -> NDArray[np.float3
 def calibrate(views: Sequence[_View], f_k: NDArray[np.float32], strangers: NDArray[np.float32]) -> float:
     """Gamma: between what strangers reach and what each sample reaches against the others' mean.
 
-    A miss gives a person away, a false alarm costs a patch of a picture: Gamma lies nearer to the strangers.
+    Six tenths of the way from the strangers to the worst of the entity's own samples, each held out in turn.
     """
     others = stranger_scores(f_k, strangers)
     floor = float(np.quantile(others, 0.99)) if others.size else GAMMA - 0.1
@@ -119,7 +119,7 @@ def calibrate(views: Sequence[_View], f_k: NDArray[np.float32], strangers: NDArr
         least = min(own)
     else:
         least = weakest_match(views[0].features.patches @ f_k) - 0.15  # a sample resembles itself too well
-    gamma = floor + 0.35 * (least - floor) if least > floor else 0.5 * (least + floor)
+    gamma = floor + 0.6 * (least - floor)
     return float(np.clip(gamma, *GAMMA_RANGE))
 
 
