@@ -1,4 +1,4 @@
-"""One-hot autoencoder over Sionna's AWGN channel (torch): the training side of the learned codecs.
+"""One-hot autoencoder over Sionna's channels (torch): the training side of the learned codecs.
 
     one-hot m ─► Dense, ReLU ─► Dense ─► power norm ─► x [B, n] ─► AWGN ─► y ─► Dense, ReLU ─► Dense ─► logits [B, 2^k]
 
@@ -21,13 +21,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from sionna.phy import config as sionna_config
-from sionna.phy.channel import AWGN
+from sionna.phy.channel import AWGN, RayleighBlockFading
 from torch import nn
 
 from phy.codec import MAX_BITS, Codec
 from phy.errors import TrainingError
 
-Channel = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+# (x [B, n] complex64, N0 [B]) to (y [B, n] after a coherent receiver, N0 [B] that the demapper sees)
+Channel = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class TrainingPlan:
 
     snr_db: (low, high) [dB], Es/N0 per channel use, drawn uniformly for each codeword; equal values mean a fixed SNR.
     power: "codeword" (each codeword has energy n) or "average" (the codebook has).
+    channel: one of CHANNELS.
     The batch grows to ``growth`` / 2 times its size at half and ``growth`` times at three quarters of the steps; the
     learning rate follows a cosine.
     """
@@ -52,6 +54,7 @@ class TrainingPlan:
     hidden: int = 128
     message_cost: float = 0.0
     seed: int = 1
+    channel: str = "awgn"
 
     def __post_init__(self) -> None:
         if not 1 <= self.k <= MAX_BITS:
@@ -64,6 +67,8 @@ class TrainingPlan:
             raise TrainingError(f"snr_db must be a finite (low, high) in dB, got {self.snr_db}")
         if not (math.isfinite(self.message_cost) and self.message_cost >= 0):
             raise TrainingError(f"message_cost must be 0 or more, got {self.message_cost}")
+        if self.channel not in CHANNELS:
+            raise TrainingError(f"channel must be one of {', '.join(CHANNELS)}, got {self.channel!r}")
         for name in ("steps", "batch", "growth", "hidden"):
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -99,19 +104,42 @@ class Autoencoder(nn.Module):
         return points * math.sqrt(self.plan.n * len(points)) / points.norm().clamp_min(1e-9)
 
 
-def transmit(points: torch.Tensor, noise_power: torch.Tensor, real: bool, channel: Channel) -> torch.Tensor:
-    """points [B, D] through a complex channel with N0 [B] per complex symbol; back as real features [B, D]."""
+def awgn_channel() -> Channel:
+    """Sionna's AWGN."""
+    block = AWGN(device="cpu")
+    return lambda x, noise_power: (block(x, noise_power), noise_power)
+
+
+def rayleigh_channel() -> Channel:
+    """Sionna's Rayleigh block fading, one gain a codeword, known to the receiver: y = x + noise / h."""
+    fading = RayleighBlockFading(num_rx=1, num_rx_ant=1, num_tx=1, num_tx_ant=1, device="cpu")
+    block = AWGN(device="cpu")
+
+    def channel(x: torch.Tensor, noise_power: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        power = fading(len(x), 1)[0].reshape(-1).abs().square().clamp_min(1e-4)
+        return block(x, noise_power / power), noise_power / power
+
+    return channel
+
+
+CHANNELS: dict[str, Callable[[], Channel]] = {"awgn": awgn_channel, "rayleigh": rayleigh_channel}
+
+
+def transmit(points: torch.Tensor, noise_power: torch.Tensor, real: bool,
+             channel: Channel) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
+    """points [B, D] through a complex channel with N0 [B] per complex symbol; back as features [B, D], and N0 [B]."""
     if real:
-        return channel(torch.complex(points, torch.zeros_like(points)), noise_power).real
-    y = channel(torch.view_as_complex(points.unflatten(1, (-1, 2))), noise_power)
-    return torch.view_as_real(y).flatten(1)
+        y, seen = channel(torch.complex(points, torch.zeros_like(points)), noise_power)
+        return y.real, seen
+    y, seen = channel(torch.view_as_complex(points.unflatten(1, (-1, 2))), noise_power)
+    return torch.view_as_real(y).flatten(1), seen
 
 
 def losses(model: Autoencoder, channel: Channel, sent: torch.Tensor, noise_power: torch.Tensor) -> torch.Tensor:
     """Scalar loss of the messages ``sent`` [B] int64 at N0 [B]: both cross-entropies [nat] plus the message cost."""
     plan = model.plan
     book = model.codebook()  # [2^k, D]
-    y = transmit(book[sent], noise_power, plan.real, channel)  # [B, D]
+    y, noise_power = transmit(book[sent], noise_power, plan.real, channel)  # [B, D], [B]
     network = nn.functional.cross_entropy(model.decoder(y), sent)
     distance = (y * y).sum(1, keepdim=True) - 2 * y @ book.T + (book * book).sum(1)  # [B, 2^k]
     exact = torch.log_softmax(-distance / noise_power[:, None], dim=1)
@@ -123,7 +151,7 @@ def losses(model: Autoencoder, channel: Channel, sent: torch.Tensor, noise_power
     return loss
 
 
-def train(plan: TrainingPlan, *, checkpoint: Path | None = None, resume: bool = False, channel: Channel | None = None,
+def train(plan: TrainingPlan, *, checkpoint: Path | None = None, resume: bool = False,
           progress: Callable[[int, int, float], Any] | None = None) -> tuple[Autoencoder, list[float]]:  # fmt: skip
     """Train one autoencoder; returns it and its learning curve (mean loss of each hundredth of the steps).
 
@@ -135,7 +163,7 @@ def train(plan: TrainingPlan, *, checkpoint: Path | None = None, resume: bool = 
     torch.manual_seed(plan.seed)
     model = Autoencoder(plan)
     torch.set_rng_state(random_state)
-    channel = channel or AWGN(device="cpu")
+    channel = CHANNELS[plan.channel]()
     optimiser = torch.optim.Adam(model.parameters(), lr=plan.learning_rate)
     curve: list[float] = []
     first = load_checkpoint(checkpoint, model, optimiser, curve) if resume and checkpoint is not None else 0

@@ -183,6 +183,7 @@ def plot(points: list[Point], path: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(9, 6.5), constrained_layout=True)
+    axes.set_prop_cycle(color=[pyplot.get_cmap("tab20")(i) for i in range(20)])
     for name in dict.fromkeys(p.scheme for p in points):
         mine = sorted((p for p in points if p.scheme == name and p.errors), key=lambda p: p.eb_n0_db)
         rate = np.array([p.bler for p in mine])

@@ -218,12 +218,35 @@ def shipped(name: str) -> Codec:
 
 
 @functools.cache
+def _shipped_ids() -> dict[int, str]:
+    """Header id to name of every shipped codec."""
+    return {shipped(name).codec_id: name for name in available()}
+
+
+_registered: dict[int, Codec] = {}
+
+
+def register(codec: Codec) -> Codec:
+    """Make one's own codec known to receivers in this process by its header id; a later one replaces it."""
+    taken = _shipped_ids().get(codec.codec_id)
+    if taken is not None and shipped(taken) is not codec:
+        raise CodecError(f"codec {codec.name!r}: id {codec.codec_id} belongs to the shipped {taken!r}, use 200 to 239")
+    if taken is None:
+        _registered[codec.codec_id] = codec
+    return codec
+
+
+def resolve(name_or_path: str | Path) -> Codec:
+    """A shipped codec by name, or a codec file (.npz) by path, which is then known to receivers too."""
+    if str(name_or_path).endswith(".npz"):
+        return register(Codec.load(name_or_path))
+    return shipped(str(name_or_path))
+
+
 def codec_with_id(codec_id: int) -> Codec | None:
-    """The shipped codec that a frame header names, None where no such codec exists."""
-    for name in available():
-        if shipped(name).codec_id == codec_id:
-            return shipped(name)
-    return None
+    """The codec that a frame header names, None where no such codec is shipped or registered."""
+    name = _shipped_ids().get(codec_id)
+    return _registered.get(codec_id) if name is None else shipped(name)
 
 
 def messages_per_bytes(num_bytes: int, k: int) -> int:

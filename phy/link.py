@@ -40,7 +40,7 @@ import numpy as np
 
 from phy import frame, tx
 from phy.assembly import PREFIX, assemble_body, assemble_head, message_errors
-from phy.codec import Codec, shipped
+from phy.codec import Codec, resolve, shipped
 from phy.errors import LinkError
 from phy.frame import Kind
 from phy.waveform import BurstWaveform, SymbolWaveform, Waveform
@@ -97,10 +97,10 @@ class Reception:
 class Link:
     """Transmitter, channel and receiver of one image at a time.
 
-    codec: name of the body's codec; channel: name for ``phy.channel.make_channel``; payload_bytes: at most, per frame;
-    head_repeats: how often the head is sent; rx_antennas: receive antennas, combined by maximum ratio; waveform: one of
-    WAVEFORMS; snr_threshold_db: tau_thre of the paper's constraint (9), below which a transmission says so and uses the
-    codec ``fallback`` if there is one (the choice is in every header).
+    codec: name of the body's codec, or the path of one's own (.npz); channel: name for ``phy.channel.make_channel``;
+    payload_bytes: at most, per frame; head_repeats: how often the head is sent; rx_antennas: receive antennas,
+    combined by maximum ratio; waveform: one of WAVEFORMS; snr_threshold_db: tau_thre of the paper's constraint (9),
+    below which a transmission says so and uses the codec ``fallback`` if there is one (the choice is in every header).
     """
 
     codec: str = "image8x4"
@@ -114,9 +114,9 @@ class Link:
     fallback: str | None = None
 
     def __post_init__(self) -> None:
-        shipped(self.codec)
+        resolve(self.codec)
         if self.fallback is not None:
-            shipped(self.fallback)
+            resolve(self.fallback)
         if not 1 <= self.payload_bytes <= frame.MAX_PAYLOAD:
             raise LinkError(f"payload_bytes must be 1 to {frame.MAX_PAYLOAD}, got {self.payload_bytes}")
         if not 1 <= self.head_repeats <= 64:
@@ -143,7 +143,7 @@ class Link:
     def codec_for(self, expected_snr_db: float | None) -> tuple[Codec, bool]:
         """The body's codec at an expected Es/N0 [dB] and whether that is below the threshold."""
         below = None not in (self.snr_threshold_db, expected_snr_db) and expected_snr_db < self.snr_threshold_db  # type: ignore[operator]
-        return shipped(self.fallback if below and self.fallback is not None else self.codec), below
+        return resolve(self.fallback if below and self.fallback is not None else self.codec), below
 
     def transmit(self, head: bytes, body: bytes, *, image_id: int, k_digest: bytes, best_effort: bool = False,
                  frames: Collection[int] | None = None,

@@ -104,12 +104,42 @@ def test_train_codec_writes_a_codec_and_nothing_else(tmp_path):
         ({"snr_db": (9.0, 3.0)}, "snr_db must be a finite"),
         ({"snr_db": (float("nan"), 3.0)}, "snr_db must be a finite"),
         ({"message_cost": -1.0}, "message_cost must be 0 or more"),
+        ({"channel": "string"}, "channel must be one of awgn, rayleigh, got 'string'"),
         ({"steps": 0}, "steps must be at least 1, got 0"),
     ],
 )
 def test_impossible_plans_are_refused(change, message):
     with pytest.raises(TrainingError, match=message):
         replace(SMALL, **change)
+
+
+def test_rayleigh_training_spreads_each_message_over_its_uses():
+    """With one gain a codeword there is no diversity to win, but the training must run and still learn."""
+    model, curve = train(replace(SMALL, channel="rayleigh"))
+    assert np.mean(curve[-10:]) < 0.6 * np.mean(curve[:10])
+    codec = export(model, name="x", codec_id=200)
+    assert message_errors(codec, 8.0, codec.demap)[0] < 0.1
+
+
+def test_twelve_bits_can_be_trained():
+    model, _ = train(replace(SMALL, k=12, n=8, steps=3))
+    codec = export(model, name="x", codec_id=200)
+    assert codec.codebook.shape == (4096, 8)
+    assert np.array_equal(codec.demap(codec.encode(np.arange(4096))), np.arange(4096))
+
+
+def test_a_trained_file_goes_straight_into_a_link(tmp_path):
+    from phy.errors import CodecError
+    from phy.link import Link
+
+    path = train_codec(4, 4, out=tmp_path / "mine.npz", snr_db=(4, 10), steps=60, codec_id=201)
+    link = Link(codec=str(path))
+    got = link.receive(link.transmit(b"head", b"body" * 50, image_id=1, k_digest=bytes(8)), snr_db=20, seed=1,
+                       k_digest=None)  # fmt: skip
+    assert got.body == b"body" * 50
+    clash = train_codec(4, 4, out=tmp_path / "clash.npz", steps=1, codec_id=18)
+    with pytest.raises(CodecError, match="id 18 belongs to the shipped 'image8x4'"):
+        Link(codec=str(clash))
 
 
 def test_foreign_checkpoints_and_places_are_refused(tmp_path):

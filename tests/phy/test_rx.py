@@ -107,6 +107,21 @@ def test_noise_and_random_symbols_give_no_frame():
     assert list(rx.receive(np.zeros(100, np.complex64), np.array([0]))) == []
 
 
+@pytest.mark.slow
+def test_a_hundred_thousand_random_frames_are_all_refused_and_counted():
+    """Random symbols and random headers of good frames: nothing raises, nothing is taken for an image."""
+    rng = np.random.default_rng(12)
+    refusals = Counter()
+    for _ in range(50):
+        starts = np.arange(2000) * 460
+        y = rng.standard_normal((2000 * 460, 2), np.float32).view(np.complex64)[:, 0]
+        y.reshape(2000, 460)[::2, :64] = tx.training_sequence()
+        packed = rng.integers(0, 256, (1000, 24)).astype(np.uint8)
+        y.reshape(2000, 460)[::2, 64:] = tx.modulate_headers(packed)
+        assert list(rx.receive(y, starts, refusals)) == []
+    assert refusals == Counter(header_crc=100_000)
+
+
 def test_mutated_frames_are_never_taken_for_good():
     payloads, iq, starts = burst(3000, 100)
     rng = np.random.default_rng(11)
