@@ -11,13 +11,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from phy import convcode
 from phy.codec import Codec, codec_with_id
 from phy.coded import OUTER_FLAG, coded_symbols, demodulate_coded, modulate_coded
 from phy.errors import FrameError
 from phy.frame import CRC_BYTES, HEADER_BYTES, FrameRefused, Header, add_crc, crc_ok
 from phy.rx import demodulate_payloads
-from phy.tx import HEADER_SYMBOLS, modulate_headers, modulate_payloads, payload_symbols
+from phy.tx import HEADER_SYMBOLS, header_bits, modulate_headers, modulate_payloads, payload_symbols
 
 
 class FrameFormat(Protocol):
@@ -69,8 +68,7 @@ class ImageFormat:
     def read_headers(
         self, symbols: np.ndarray, noise: np.ndarray
     ) -> tuple[list[Header | None], list[str | None], np.ndarray]:
-        bits = convcode.decode(np.ascontiguousarray(symbols, np.complex64).view(np.float32), 8 * HEADER_BYTES)
-        packed = np.packbits(bits, axis=1)
+        packed = header_bits(symbols)
         headers: list[Header | None] = []
         causes: list[str | None] = []
         for raw in packed:

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phy import convcode
 from phy.codec import Codec, codec_with_id, messages_to_bytes
-from phy.frame import CRC_BYTES, HEADER_BYTES, FrameRefused, Header, Kind, crc_ok
+from phy.frame import CRC_BYTES, FrameRefused, Header, Kind, crc_ok
 from phy.tx import (
     OVERHEAD_SYMBOLS,
     TRAINING_SYMBOLS,
+    header_bits,
     modulate_headers,
     payload_symbols,
     scrambling,
@@ -115,8 +115,7 @@ def demodulate_headers(window: np.ndarray, refusals: Counter) -> tuple[list[Head
     """window [F, A, 460] from the frame starts on, to headers (None where refused) and the refined channel estimate."""
     coarse = estimate(window[:, :, :TRAINING_SYMBOLS], training_sequence())
     combined = coarse.combine(window[:, :, TRAINING_SYMBOLS:])  # [F, 396]
-    bits = convcode.decode(np.ascontiguousarray(combined).view(np.float32), 8 * HEADER_BYTES)
-    packed = np.packbits(bits, axis=1)  # [F, 24]
+    packed = header_bits(combined)  # [F, 24]
     headers: list[Header | None] = []
     for raw in packed:
         try:

@@ -1,6 +1,6 @@
 """Transmitter: frames as bytes to frames as channel symbols, one sample a symbol.
 
-    headers [F] ──pack──► bits ──convolutional code, QPSK──► [F, 396] ─┐
+    headers [F] ──pack──► bits ──convolutional code, QPSK──scrambling──┐
     training (known) [64] ─────────────────────────────────────────────┼─► frame symbols [F, 64 + 396 + M n] complex64
     bodies [F, P + 4] ──k-bit messages──► codec ──phase scrambling─────┘
 
@@ -45,10 +45,17 @@ def payload_symbols(payload_bytes: int, codec: Codec) -> int:
 
 
 def modulate_headers(packed: np.ndarray) -> np.ndarray:
-    """packed headers [F, 24] uint8 to [F, 396] complex64: rate 1/4 code, Gray QPSK."""
+    """packed headers [F, 24] uint8 to [F, 396] complex64: rate 1/4 code, Gray QPSK, scrambled (most fields
+    are zero: unscrambled they would be one tone)."""
     coded = convcode.encode(np.unpackbits(packed, axis=1))  # [F, 792]
     signs = (1.0 - 2.0 * coded).astype(np.float32) * np.float32(np.sqrt(0.5))
-    return signs.view(np.complex64)
+    return signs.view(np.complex64) * scrambling(HEADER_SYMBOLS)
+
+
+def header_bits(symbols: np.ndarray) -> np.ndarray:
+    """Inverse of ``modulate_headers``: symbols [F, 396] complex to packed headers [F, 24] uint8, soft decoded."""
+    soft = np.ascontiguousarray(symbols * scrambling(HEADER_SYMBOLS).conj(), np.complex64).view(np.float32)
+    return np.packbits(convcode.decode(soft, 8 * HEADER_BYTES), axis=1)
 
 
 def modulate_payloads(bodies: np.ndarray, codec: Codec) -> np.ndarray:
