@@ -224,7 +224,7 @@ def throughput(count: int, rng: np.random.Generator) -> None:
     _table("Receive throughput", ["input", "workers", "samples", "frames", "Msps wall", "Msps per processor"], rows)
 
 
-def short(count: int, rng: np.random.Generator) -> None:
+def short(count: int, rng: np.random.Generator, snrs: tuple[float, ...] = (1.0, 1.5, 1.75, 2.0, 2.5, 3.3)) -> None:
     """The 72-byte frame in 1440 samples: PER against SNR, with a random delay, phase and CFO in every frame."""
     frames = short_frames(count, rng)
     size = frames.bursts.shape[1]
@@ -234,7 +234,7 @@ def short(count: int, rng: np.random.Generator) -> None:
         return path.apply(burst, rng)
 
     rows, points = [], []
-    for snr in (1.0, 1.5, 1.75, 2.0, 2.5, 3.0):
+    for snr in snrs:
         tally = run_trials(frames, impair, noise_variance(snr, 2), rng)
         points.append((snr, max(tally.per, 0.5 / tally.sent)))
         rows.append([f"{snr:.2f}", _per(tally), tally.detected, tally.wrong])
