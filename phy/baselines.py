@@ -82,7 +82,7 @@ def normal_approximation(eb_n0_db: ArrayLike, n: int, k: int) -> np.ndarray:
 def bpsk_codec(k: int) -> Codec:
     """Uncoded BPSK as a codec: k bits in k real uses."""
     bits = (np.arange(1 << k)[:, None] >> np.arange(k - 1, -1, -1)) & 1
-    return Codec(f"bpsk-{k}-{k}", 240, k, (1.0 - 2.0 * bits).astype(np.complex64), real=True)
+    return Codec(f"bpsk-{k}-{k}", 120, k, (1.0 - 2.0 * bits).astype(np.complex64), real=True)
 
 
 def hamming_words() -> np.ndarray:
@@ -93,7 +93,7 @@ def hamming_words() -> np.ndarray:
 
 def hamming_codec() -> Codec:
     """Hamming (7, 4) on BPSK as a codec; its ``demap`` is the ML decoder."""
-    return Codec("hamming-7-4", 241, 4, (1.0 - 2.0 * hamming_words()).astype(np.complex64), real=True)
+    return Codec("hamming-7-4", 121, 4, (1.0 - 2.0 * hamming_words()).astype(np.complex64), real=True)
 
 
 def hamming_hard_decode(y: np.ndarray) -> np.ndarray:
@@ -115,4 +115,4 @@ def gray_qam_codec(bits: int) -> Codec:
     message = np.arange(1 << bits)
     book = level[message >> bits // 2] + 1j * level[message & (side - 1)]
     book /= np.sqrt(np.mean(np.abs(book) ** 2))
-    return Codec(f"qam-{1 << bits}", 242, bits, book[:, None].astype(np.complex64))
+    return Codec(f"qam-{1 << bits}", 122, bits, book[:, None].astype(np.complex64))

@@ -46,8 +46,8 @@ class Codec:
     def __post_init__(self) -> None:
         if not 1 <= self.k <= MAX_BITS:
             raise CodecError(f"codec {self.name!r}: k must be 1 to {MAX_BITS}, got {self.k}")
-        if not 0 <= self.codec_id <= 255:
-            raise CodecError(f"codec {self.name!r}: codec_id must be 0 to 255, got {self.codec_id}")
+        if not 0 <= self.codec_id <= 127:  # the header keeps the eighth bit for the outer code
+            raise CodecError(f"codec {self.name!r}: codec_id must be 0 to 127, got {self.codec_id}")
         book = np.ascontiguousarray(self.codebook, dtype=np.complex64)
         if book.ndim != 2 or book.shape[0] != 1 << self.k or book.shape[1] < 1:
             raise CodecError(f"codec {self.name!r}: codebook must be [{1 << self.k}, n], got {list(book.shape)}")
@@ -230,7 +230,7 @@ def register(codec: Codec) -> Codec:
     """Make one's own codec known to receivers in this process by its header id; a later one replaces it."""
     taken = _shipped_ids().get(codec.codec_id)
     if taken is not None and shipped(taken) is not codec:
-        raise CodecError(f"codec {codec.name!r}: id {codec.codec_id} belongs to the shipped {taken!r}, use 200 to 239")
+        raise CodecError(f"codec {codec.name!r}: id {codec.codec_id} belongs to the shipped {taken!r}, use 64 to 119")
     if taken is None:
         _registered[codec.codec_id] = codec
     return codec

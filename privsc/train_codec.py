@@ -11,7 +11,7 @@ from privsc.errors import OutputError
 def train_codec(k: int, n: int, *, out: Path, snr_db: tuple[float, float] = (5.0, 20.0), steps: int = 1500,
                 power: str = "codeword", message_cost: float = 0.0, seed: int = 1, resume: bool = False,
                 progress: Callable[[int, int, float], object] | None = None, real: bool = False,
-                codec_id: int = 200, channel: str = "awgn") -> Path:  # fmt: skip
+                codec_id: int = 100, channel: str = "awgn") -> Path:  # fmt: skip
     """Train a one-hot autoencoder of k bits in n channel uses through Sionna's AWGN; returns ``out``.
 
     out: the .npz file to write; the training's state lies beside it as ``<out>.training`` until the end, and with
@@ -19,7 +19,7 @@ def train_codec(k: int, n: int, *, out: Path, snr_db: tuple[float, float] = (5.0
     snr_db: (low, high) [dB], Es/N0 per channel use, drawn uniformly. power: "codeword" or "average".
     message_cost: 0 for the plain codec; about 100 makes likely confusions near in sample value (``pixels`` payload).
     real: real channel uses, as in the literature's (n, k). progress: called as progress(step, steps, loss).
-    codec_id: what the frame header carries; 200 to 239 are free for one's own codecs. channel: "awgn" or "rayleigh"
+    codec_id: what the frame header carries; 64 to 119 are free for one's own codecs. channel: "awgn" or "rayleigh"
     (a gain per codeword that the receiver knows). ``Link(codec=str(out))`` uses the file at once.
     Impossible values raise ``phy.errors.TrainingError`` or ``CodecError``, one line each.
     """

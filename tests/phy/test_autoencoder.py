@@ -26,9 +26,9 @@ def message_errors(codec: Codec, snr_db: float, demap, count: int = 40_000) -> t
 
 
 def test_training_beats_where_it_started():
-    before = export(Autoencoder(SMALL), name="before", codec_id=200)
+    before = export(Autoencoder(SMALL), name="before", codec_id=100)
     model, curve = train(SMALL)
-    after = export(model, name="after", codec_id=200)
+    after = export(model, name="after", codec_id=100)
     assert len(curve) == SMALL.steps
     assert np.mean(curve[-10:]) < 0.3 * np.mean(curve[:10])
     rate = message_errors(after, 8.0, after.demap)[0]
@@ -40,7 +40,7 @@ def test_training_beats_where_it_started():
 @pytest.mark.parametrize("power", ["codeword", "average"])
 def test_power_constraint(power, real):
     model, _ = train(replace(SMALL, power=power, real=real, steps=20))
-    codec = export(model, name="x", codec_id=200)
+    codec = export(model, name="x", codec_id=100)
     energy = np.mean(np.abs(codec.codebook) ** 2, axis=1)
     assert energy.mean() == pytest.approx(1.0, abs=1e-5)
     assert (np.ptp(energy) < 1e-5) == (power == "codeword")
@@ -49,7 +49,7 @@ def test_power_constraint(power, real):
 
 def test_exported_demapper_is_the_trained_network():
     model, _ = train(replace(SMALL, steps=20))
-    codec = export(model, name="x", codec_id=200)
+    codec = export(model, name="x", codec_id=100)
     y = torch.randn(500, 4, generator=torch.Generator().manual_seed(0))
     decided = model.decoder(y).argmax(dim=1).numpy()
     assert np.array_equal(codec.demap_neural(y.numpy().view(np.complex64)), decided)
@@ -73,7 +73,7 @@ def test_interrupted_and_resumed_is_the_same_training(tmp_path):
 def test_message_cost_makes_confusions_near():
     plain, _ = train(replace(SMALL, k=5))
     careful, _ = train(replace(SMALL, k=5, message_cost=100.0))
-    for_plain, for_careful = (export(m, name="x", codec_id=200) for m in (plain, careful))
+    for_plain, for_careful = (export(m, name="x", codec_id=100) for m in (plain, careful))
     errors = message_errors(for_plain, 6.0, for_plain.demap), message_errors(for_careful, 6.0, for_careful.demap)
     assert errors[1][1] < 0.5 * errors[0][1]  # at least 3 dB less squared error
 
@@ -90,7 +90,7 @@ def test_train_codec_writes_a_codec_and_nothing_else(tmp_path):
     seen = []
     path = train_codec(3, 2, out=tmp_path / "mine.npz", snr_db=(4, 10), steps=30, progress=lambda *a: seen.append(a))
     codec = Codec.load(path)
-    assert (codec.name, codec.k, codec.n, codec.codec_id) == ("mine", 3, 2, 200)
+    assert (codec.name, codec.k, codec.n, codec.codec_id) == ("mine", 3, 2, 100)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.npz"]
     assert seen[-1][:2] == (30, 30)
 
@@ -117,13 +117,13 @@ def test_rayleigh_training_spreads_each_message_over_its_uses():
     """With one gain a codeword there is no diversity to win, but the training must run and still learn."""
     model, curve = train(replace(SMALL, channel="rayleigh"))
     assert np.mean(curve[-10:]) < 0.6 * np.mean(curve[:10])
-    codec = export(model, name="x", codec_id=200)
+    codec = export(model, name="x", codec_id=100)
     assert message_errors(codec, 8.0, codec.demap)[0] < 0.1
 
 
 def test_twelve_bits_can_be_trained():
     model, _ = train(replace(SMALL, k=12, n=8, steps=3))
-    codec = export(model, name="x", codec_id=200)
+    codec = export(model, name="x", codec_id=100)
     assert codec.codebook.shape == (4096, 8)
     assert np.array_equal(codec.demap(codec.encode(np.arange(4096))), np.arange(4096))
 
@@ -132,7 +132,7 @@ def test_a_trained_file_goes_straight_into_a_link(tmp_path):
     from phy.errors import CodecError
     from phy.link import Link
 
-    path = train_codec(4, 4, out=tmp_path / "mine.npz", snr_db=(4, 10), steps=60, codec_id=201)
+    path = train_codec(4, 4, out=tmp_path / "mine.npz", snr_db=(4, 10), steps=60, codec_id=101)
     link = Link(codec=str(path))
     got = link.receive(link.transmit(b"head", b"body" * 50, image_id=1, k_digest=bytes(8)), snr_db=20, seed=1,
                        k_digest=None)  # fmt: skip

@@ -12,7 +12,7 @@ from phy.errors import CodecError
 def antipodal(k: int) -> Codec:
     """Uncoded BPSK as a codec: its message error rate is known in closed form."""
     bits = (np.arange(1 << k)[:, None] >> np.arange(k)) & 1
-    return Codec("bpsk", 250, k, (1.0 - 2.0 * bits).astype(np.complex64), real=True)
+    return Codec("bpsk", 125, k, (1.0 - 2.0 * bits).astype(np.complex64), real=True)
 
 
 def noisy(x: np.ndarray, noise_power: float, seed: int) -> np.ndarray:
@@ -81,7 +81,7 @@ def test_posteriors_are_calibrated():
 def test_unequal_energies_are_decided_by_distance():
     rng = np.random.default_rng(9)
     book = rng.standard_normal((8, 2)) + 1j * rng.standard_normal((8, 2))
-    codec = Codec("unequal", 251, 3, (book / np.sqrt(np.mean(np.abs(book) ** 2))).astype(np.complex64))
+    codec = Codec("unequal", 126, 3, (book / np.sqrt(np.mean(np.abs(book) ** 2))).astype(np.complex64))
     y = (rng.standard_normal((500, 2)) + 1j * rng.standard_normal((500, 2))).astype(np.complex64)
     nearest = (np.abs(y[:, None] - codec.codebook) ** 2).sum(axis=2).argmin(axis=1)
     assert np.array_equal(codec.demap(y), nearest)
@@ -131,8 +131,8 @@ def test_impossible_codecs_and_symbols_are_refused():
         Codec("x", 0, 2, 2 * book)
     with pytest.raises(CodecError, match="NaN or Inf"):
         Codec("x", 0, 2, book * np.nan)
-    with pytest.raises(CodecError, match="codec_id must be 0 to 255, got 256"):
-        Codec("x", 256, 2, book)
+    with pytest.raises(CodecError, match="codec_id must be 0 to 127, got 128"):
+        Codec("x", 128, 2, book)
     with pytest.raises(CodecError, match="layer of shape"):
         Codec("x", 0, 2, book, True, ((np.zeros((5, 4)), np.zeros(4)),))
     codec = antipodal(2)
