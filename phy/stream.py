@@ -39,9 +39,13 @@ class StreamReceiver:
     """
 
     def __init__(self, layout: Layout | None = None, frame_format: FrameFormat | None = None, *,
-                 detector: Detector | None = None, workers: int = 1, equalise: bool = True) -> None:  # fmt: skip
+                 detector: Detector | None = None, workers: int = 1, equalise: bool = True,
+                 batch: int = 1 << 14) -> None:  # fmt: skip
         if not 1 <= workers <= 64:
             raise StreamError(f"workers must be 1 to 64, got {workers}")
+        if batch < 1:
+            raise StreamError(f"batch must be at least 1 sample, got {batch}")
+        self._batch = batch
         self.layout = Layout() if layout is None else layout
         self.format = ImageFormat() if frame_format is None else frame_format
         self.detector = Detector(self.layout.preamble, self.layout.pulse) if detector is None else detector
@@ -67,6 +71,7 @@ class StreamReceiver:
             tuple[int, str]
         ] = []  # refused headers; forgotten if they turn out to lie inside a good frame
         self._good: list[tuple[int, int]] = []  # latest good frames, start and end
+        self._read: list[int] = []  # starts of the latest headers
 
     @property
     def position(self) -> int:
@@ -81,7 +86,7 @@ class StreamReceiver:
         if len(samples):
             self._chunks.append(samples)
             self._fresh += len(samples)
-        if self.position - self._searched < self.detector.row + self.detector.after:
+        if self.position - self._searched < max(self._batch, self.detector.row) + self.detector.after:
             return []
         return self._process(final=False)
 
@@ -188,8 +193,9 @@ class StreamReceiver:
             one.start += self._base
             if one.header is None:
                 self._doubtful.append((one.start, one.cause or "header_crc"))
-            elif not any(abs(one.start - other.start) < self.detector.window for other in self._pending[-8:]):
+            elif all(abs(one.start - start) >= self.detector.window for start in self._read[-8:]):
                 self._pending.append(one)
+                self._read = [*self._read[-7:], one.start]
 
     def _read_payloads(self) -> list[BurstFrame]:
         ready: list[Found] = []

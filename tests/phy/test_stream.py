@@ -44,14 +44,14 @@ def test_frames_arrive_with_their_measurements(stream):
 @pytest.mark.parametrize("chunk", [1 << 16, 4097, 1000])
 def test_frames_do_not_depend_on_how_the_stream_is_cut(stream, chunk):
     _, samples, _ = stream
-    whole, cut = receive(StreamReceiver(), samples), receive(StreamReceiver(), samples, chunk)
+    whole, cut = receive(StreamReceiver(), samples), receive(StreamReceiver(batch=1), samples, chunk)
     assert [frame.start for frame in cut] == [frame.start for frame in whole]
     assert all(np.array_equal(a.body, b.body) for a, b in zip(cut, whole, strict=True))
 
 
 def test_chunks_of_random_size_down_to_empty_and_single_samples(stream):
     _, samples, _ = stream
-    rng, receiver, frames, at = np.random.default_rng(2), StreamReceiver(), [], 0
+    rng, receiver, frames, at = np.random.default_rng(2), StreamReceiver(batch=1), [], 0
     while at < len(samples):
         step = int(rng.choice([0, 1, 2, 7, 100, 3000]))
         frames += receiver.push(samples[at : at + step])
@@ -61,9 +61,18 @@ def test_chunks_of_random_size_down_to_empty_and_single_samples(stream):
 
 def test_a_frame_is_reported_as_soon_as_it_is_complete(stream):
     _, samples, size = stream
-    receiver = StreamReceiver()
+    receiver = StreamReceiver(batch=1)
     early = receiver.push(samples[: 4 * size + 4200])
     assert sequences(early) == [0, 1, 2, 3, 4]
+
+
+def test_a_preamble_on_the_border_of_two_searches_is_one_frame(stream):
+    _, samples, size = stream
+    border = StreamReceiver()._searched + 2 * StreamReceiver().detector.hop
+    for shift in range(-8, 9, 2):
+        silence = np.zeros(border + shift, np.complex64)
+        receiver = StreamReceiver(batch=1)
+        assert sequences(receive(receiver, np.concatenate([silence, samples[:size]]), 97)) == [0]
 
 
 def test_two_workers_find_what_one_finds(stream):
@@ -220,6 +229,8 @@ def test_impossible_chunks():
         StreamReceiver().push(np.array(["a"]))
     with pytest.raises(StreamError, match="workers must be"):
         StreamReceiver(workers=0)
+    with pytest.raises(StreamError, match="batch must be"):
+        StreamReceiver(batch=0)
 
 
 @pytest.mark.slow
