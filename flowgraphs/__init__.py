@@ -1,1 +1,1 @@
-"""GNU Radio blocks and flowgraphs (interpreter: the distribution's python3)."""
+"""The chain in GNU Radio: blocks, flowgraphs (*.grc) the program that runs them; in the distribution's Python."""

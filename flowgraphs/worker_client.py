@@ -52,6 +52,11 @@ class WorkerClient:
         """End the present request, if any, with WorkerLost, and refuse later ones."""
         self._closed.set()
 
+    @property
+    def closed(self) -> bool:
+        """Has `close` been called."""
+        return self._closed.is_set()
+
     def release(self) -> None:
         """Free the sockets; for the thread that made the requests, or after it has ended."""
         self._disconnect()

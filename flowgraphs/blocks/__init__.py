@@ -1,0 +1,13 @@
+"""Our GNU Radio blocks; the *.block.yml files beside them are what gnuradio-companion shows."""
+
+from flowgraphs.blocks.frame_encoder import frame_encoder
+from flowgraphs.blocks.frame_receiver import frame_receiver
+from flowgraphs.blocks.guard import guard
+from flowgraphs.blocks.image_assembler import image_assembler
+from flowgraphs.blocks.image_sink import image_sink
+from flowgraphs.blocks.image_source import image_source
+from flowgraphs.blocks.recovery import recovery
+from flowgraphs.blocks.run_report import run_report
+
+__all__ = ["frame_encoder", "frame_receiver", "guard", "image_assembler", "image_sink", "image_source", "recovery",
+           "run_report"]  # fmt: skip

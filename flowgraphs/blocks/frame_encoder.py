@@ -1,0 +1,107 @@
+"""Frame encoder: payload PDU in, tagged complex burst out."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+
+import numpy as np
+import pmt
+from gnuradio import gr
+
+from flowgraphs import pdu
+from flowgraphs.framing import Framing
+from phy.errors import PhyError
+
+_IDLE = 0.001  # [s] a source that has nothing to send waits this long before the scheduler asks again
+_WAITING = 16  # payloads that may wait
+
+
+class frame_encoder(gr.sync_block):
+    """Port ``payload`` → output complex64 at 2 samples a symbol, unit Es at the matched filter.
+
+    One PDU is one burst: tags ``packet_len`` and ``tx_sob`` on its first sample, ``tx_eob`` on its last, ``tx_time``
+    (whole seconds, fraction) on its first where ``lead`` is positive. After the frames come ``tail`` zeros, so that a
+    receiver that works in blocks sees the end. Between bursts nothing is produced. Port ``sent`` says what went out.
+
+    codec, payload_bytes, head_repeats: as in ``flowgraphs.framing``. lead: [s] from now to tx_time; 0: none.
+    """
+
+    def __init__(self, codec: str = "image8x4", payload_bytes: int = 1024, head_repeats: int = 8, tail: int = 262144,
+                 lead: float = 0.0):  # fmt: skip
+        gr.sync_block.__init__(self, name="privsc frame encoder", in_sig=None, out_sig=[np.complex64])
+        if tail < 0 or lead < 0:
+            raise ValueError(f"tail and lead must not be negative, got {tail} and {lead}")
+        self.framing = Framing(codec, payload_bytes, head_repeats)
+        self.tail, self.lead = tail, lead
+        self.counts: Counter[str] = Counter()
+        self._waiting: deque = deque()
+        self._chunks: Iterator[np.ndarray] = iter(())
+        self._chunk = np.empty(0, np.complex64)
+        self._left = 0  # samples of the present burst that are still to come
+        self.message_port_register_in(pmt.intern("payload"))
+        self.set_msg_handler(pmt.intern("payload"), self.take)
+        self.message_port_register_out(pmt.intern("sent"))
+
+    def take(self, message) -> None:
+        """A payload PDU; what is not one is counted and dropped."""
+        got = pdu.split(message)
+        if got is None or not {"image_id", "k_digest", "head"} <= got[0].keys():
+            self.counts["malformed"] += 1
+        elif len(self._waiting) >= _WAITING:
+            self.counts["dropped"] += 1
+        else:
+            self._waiting.append(got)
+
+    def work(self, input_items, output_items):
+        out = output_items[0]
+        if self._left == 0 and not self._begin():
+            time.sleep(_IDLE)
+            return 0
+        filled = 0
+        while filled < len(out) and self._left:
+            if len(self._chunk) == 0:
+                self._chunk = next(self._chunks, None)
+                if self._chunk is None:
+                    self._chunk = np.zeros(self._left, np.complex64)
+            part = self._chunk[: len(out) - filled]
+            out[filled : filled + len(part)] = part
+            self._chunk = self._chunk[len(part) :]
+            filled += len(part)
+            self._left -= len(part)
+        if self._left == 0:
+            self.add_item_tag(0, self.nitems_written(0) + filled - 1, pmt.intern("tx_eob"), pmt.PMT_T)
+        return filled
+
+    def _begin(self) -> bool:
+        """Start the next burst that can be sent; False where nothing waits."""
+        while self._waiting:
+            meta, body = self._waiting.popleft()
+            try:
+                image_id = int(meta["image_id"]) & 0xFFFF
+                burst = self.framing.image(bytes(meta["head"]), body.tobytes(), image_id, bytes(meta["k_digest"]))
+            except (PhyError, TypeError, ValueError):
+                self.counts["malformed"] += 1
+                continue
+            self._chunks, self._left = burst.chunks(), burst.samples + self.tail
+            first = self.nitems_written(0)
+            self.add_item_tag(0, first, pmt.intern("packet_len"), pmt.from_long(self._left))
+            self.add_item_tag(0, first, pmt.intern("tx_sob"), pmt.PMT_T)
+            if self.lead:
+                whole, fraction = divmod(time.time() + self.lead, 1.0)
+                at = pmt.make_tuple(pmt.from_uint64(int(whole)), pmt.from_double(fraction))
+                self.add_item_tag(0, first, pmt.intern("tx_time"), at)
+            self.counts["images"] += 1
+            self.counts["frames"] += burst.frames
+            sent = {"image_id": image_id, "frames_sent": burst.frames, "body_frames": burst.body_frames,
+                    "channel_uses": burst.channel_uses, "samples": burst.samples,
+                    "codec": self.framing.codec}  # fmt: skip
+            self.message_port_pub(pmt.intern("sent"), pdu.make(sent))
+            return True
+        return False
+
+    def stop(self) -> bool:
+        self._waiting.clear()
+        self._chunks, self._chunk, self._left = iter(()), np.empty(0, np.complex64), 0
+        return True

@@ -1,0 +1,79 @@
+"""Frame receiver: complex stream in, frames out, good and bad ones on ports of their own."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pmt
+from gnuradio import gr
+
+from flowgraphs import pdu
+from phy.demodulator import BurstFrame
+from phy.frame import Kind
+from phy.stream import StreamReceiver
+
+_SHOWN = 256  # symbols of a frame on the port ``symbols``
+
+
+class frame_receiver(gr.sync_block):
+    """Stream of complex64 → ports ``ok`` (payload CRC right), ``fail`` (only the header right), ``stats`` (one message
+    a frame: snr_db, cfo [rad/sample], clock_ppm, evm_db; and one a new refusal: cause, count) and ``symbols``
+    (256 equalised payload symbols of each frame, for a constellation sink).
+
+    batch: samples that are gathered before the receiver looks at them: latency against throughput. workers: threads.
+    """
+
+    def __init__(self, batch: int = 65536, workers: int = 1):
+        gr.sync_block.__init__(self, name="privsc frame receiver", in_sig=[np.complex64], out_sig=None)
+        if batch < 1:
+            raise ValueError(f"batch must be at least 1 sample, got {batch}")
+        self.receiver = StreamReceiver(workers=workers)
+        self.batch = batch
+        self._gathered: list[np.ndarray] = []
+        self._size = 0
+        self._refused: Counter[str] = Counter()
+        for port in ("ok", "fail", "stats", "symbols"):
+            self.message_port_register_out(pmt.intern(port))
+
+    @property
+    def counts(self) -> Counter:
+        """Frames, false alarms and refusals by cause, since the block was made."""
+        return self.receiver.counts + self.receiver.refusals
+
+    def work(self, input_items, output_items):
+        samples = input_items[0]
+        self._gathered.append(samples.copy())
+        self._size += len(samples)
+        if self._size >= self.batch:
+            self._look()
+        return len(samples)
+
+    def stop(self) -> bool:
+        """What ends with the stream is looked at; the receiver then waits for a new one."""
+        self._look()
+        for frame in self.receiver.flush():
+            self._publish(frame)
+        return True
+
+    def _look(self) -> None:
+        samples = np.concatenate(self._gathered) if self._gathered else np.empty(0, np.complex64)
+        self._gathered, self._size = [], 0
+        for frame in self.receiver.push(samples):
+            self._publish(frame)
+        for cause, count in self.receiver.refusals.items():
+            if count > self._refused[cause]:
+                self._refused[cause] = count
+                self.message_port_pub(pmt.intern("stats"), pdu.make({"cause": cause, "count": count}))
+
+    def _publish(self, frame: BurstFrame) -> None:
+        header = frame.header
+        figures = {"snr_db": frame.snr_db, "cfo": frame.cfo, "clock_ppm": frame.clock_ppm, "evm_db": frame.evm_db}
+        meta = {"kind": int(header.kind), "codec_id": header.codec_id, "image_id": header.image_id,
+                "sequence": header.sequence, "count": header.count, "total": header.total, "k_digest": header.k_digest,
+                "crc_ok": frame.crc_ok, "start": frame.start, **figures}  # fmt: skip
+        if header.kind == Kind.HEAD:
+            meta["symbols"] = frame.symbols  # repetitions of a broken head are combined
+        self.message_port_pub(pmt.intern("ok" if frame.crc_ok else "fail"), pdu.make(meta, frame.body))
+        self.message_port_pub(pmt.intern("stats"), pdu.make({**figures, "crc_ok": frame.crc_ok}))
+        self.message_port_pub(pmt.intern("symbols"), pdu.make({}, frame.symbols[:_SHOWN]))

@@ -1,0 +1,220 @@
+"""The blocks in GNU Radio: what they make of good input, of bad input, and of a worker that comes and goes."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.flowgraphs.radio import script
+
+pytestmark = pytest.mark.radio
+
+SETUP = """
+import json, sys, time
+import numpy as np, pmt
+from gnuradio import blocks as grb, channels, gr
+from flowgraphs import blocks, pdu
+from flowgraphs.channel import epsilon, frequency_offset, noise_voltage, taps
+
+def post(block, port, message):
+    block.to_basic_block()._post(pmt.intern(port), message)
+
+def until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+    return condition()
+
+def payload(size, image_id=5, seed=0, head=b"a head"):
+    body = np.random.default_rng(seed).integers(0, 256, size, dtype=np.uint8)
+    return pdu.make({"image_id": image_id, "k_digest": bytes(range(32)), "head": head}, body), body
+
+def messages(debug):
+    return [pdu.split(debug.get_message(i)) for i in range(debug.num_messages())]
+"""
+
+
+def test_the_encoder_sends_what_the_link_sends_sample_by_sample() -> None:
+    """One format everywhere: the block's stream, the link's samples in memory; tags where the burst begins and ends."""
+    code = SETUP + """
+from phy.link import Link
+from phy.waveform import BurstWaveform
+encoder, sink, sent = blocks.frame_encoder(tail=1000), grb.vector_sink_c(), grb.message_debug(False)
+tb = gr.top_block()
+tb.connect(encoder, sink)
+tb.msg_connect(encoder, "sent", sent, "store")
+tb.start()
+ends, bodies = [], []
+for image_id, size in ((5, 5000), (6, 2500)):
+    message, body = payload(size, image_id, seed=image_id)
+    bodies.append(body)
+    post(encoder, "payload", message)
+assert until(lambda: sent.num_messages() == 2)
+total = sum(meta["samples"] + 1000 for meta, _ in messages(sent))
+assert until(lambda: encoder.nitems_written(0) == total)
+time.sleep(0.3)
+assert encoder.nitems_written(0) == total  # silence afterwards
+post(encoder, "payload", pmt.intern("no PDU"))
+post(encoder, "payload", pdu.make({"image_id": 1}, b"abc"))
+post(encoder, "payload", pdu.make({"image_id": 1, "k_digest": b"short", "head": b"h"}, b"abc"))
+assert until(lambda: encoder.counts["malformed"] == 3)
+tb.stop(); tb.wait()
+iq = np.array(sink.data(), np.complex64)
+tags = sorted((t.offset, pmt.symbol_to_string(t.key), pmt.to_python(t.value)) for t in sink.tags())
+class InMemory(Link):
+    def _channel(self, snr_db, seed):
+        return None
+first, equal, uses = 0, [], []
+for (meta, _), body in zip(messages(sent), bodies):
+    link = InMemory(waveform="burst")
+    one = link.transmit(b"a head", body.tobytes(), image_id=meta["image_id"], k_digest=bytes(range(32)))
+    part = iq[first : first + meta["samples"]]
+    silence = iq[first + meta["samples"] : first + meta["samples"] + 1000]
+    equal.append(bool(np.array_equal(part, one.iq)) and not silence.any())
+    uses.append(one.channel_uses == meta["channel_uses"] and meta["frames_sent"] == len(one.starts))
+    first += meta["samples"] + 1000
+print(json.dumps({"equal": equal, "uses": uses, "tags": tags, "first": [m["samples"] for m, _ in messages(sent)],
+                  "power": float(np.mean(np.abs(part) ** 2))}))
+"""  # fmt: skip
+    got = script(code)
+    assert got["equal"] == [True, True] and got["uses"] == [True, True]
+    one, two = got["first"]
+    expected = [[0, "packet_len", one + 1000], [0, "tx_sob", True], [one + 999, "tx_eob", True]]
+    second = [[one + 1000, "packet_len", two + 1000], [one + 1000, "tx_sob", True]]
+    assert got["tags"] == [*expected, *second, [one + two + 1999, "tx_eob", True]]
+    assert 0.4 < got["power"] < 0.55  # Es = 1 at 2 samples a symbol, less the gaps
+
+
+def test_frames_come_through_the_channel_model_and_the_ports_tell_good_from_bad() -> None:
+    """15 dB, CFO 0.1 rad/sample, 50 ppm, half a sample of delay: all frames; with -2 dB: broken ones on ``fail``."""
+    code = SETUP + """
+from flowgraphs.framing import Framing
+result = {}
+samples = Framing("image8x8", 500).image(b"a head", bytes(20000), 1, bytes(8)).samples
+for snr in (15.0, 1.0):
+    encoder, receiver = blocks.frame_encoder("image8x8", payload_bytes=500), blocks.frame_receiver()
+    ok, fail, stats = (grb.message_debug(False) for _ in range(3))
+    channel = channels.channel_model(noise_voltage(snr), frequency_offset(0.1), epsilon(50.0), taps(0.5), 3)
+    tb = gr.top_block()
+    tb.connect(encoder, channel, receiver)
+    for port, debug in (("ok", ok), ("fail", fail), ("stats", stats)):
+        tb.msg_connect(receiver, port, debug, "store")
+    message, body = payload(20000)
+    tb.start()
+    post(encoder, "payload", message)
+    until(lambda: receiver.counts["samples"] > samples + 100000, 60)
+    tb.stop(); tb.wait()
+    figures = [meta for meta, _ in messages(stats) if "snr_db" in meta]
+    result[str(snr)] = {
+        "ok": ok.num_messages(), "fail": fail.num_messages(), "all": encoder.counts["frames"],
+        **{name: float(np.median([meta[name] for meta in figures])) for name in ("snr_db", "cfo", "clock_ppm")},
+        "right": all(m["crc_ok"] for m, _ in messages(ok)) and not any(m["crc_ok"] for m, _ in messages(fail)),
+    }
+print(json.dumps(result))
+"""  # fmt: skip
+    got = script(code)
+    good, bad = got["15.0"], got["1.0"]
+    assert good["all"] == 48 and (good["ok"], good["fail"]) == (48, 0)
+    assert abs(good["snr_db"] - 15) < 1 and abs(good["cfo"] - 0.1) < 1e-3 and abs(abs(good["clock_ppm"]) - 50) < 15
+    assert good["right"] and bad["right"] and bad["ok"] + bad["fail"] > 40 and bad["fail"] > 30
+    assert abs(bad["snr_db"] - 1) < 1.5
+
+
+def test_the_assembler_combines_completes_and_gives_up() -> None:
+    """Frames in any order; a lost one after the time-out; a stream of rubbish; what comes late; what stop leaves."""
+    code = SETUP + """
+from phy import frame
+from phy.assembly import PREFIX
+from phy.codec import shipped
+
+def frames(image_id, body, head=b"the head"):
+    out = []
+    for kind, data, codec in ((1, PREFIX.pack(len(body)) + head, "ae8x8"), (2, body, "image8x4")):
+        payloads = frame.split(data, 256)
+        for row, with_crc in enumerate(frame.add_crc(payloads)):
+            meta = {"kind": kind, "codec_id": shipped(codec).codec_id, "image_id": image_id, "sequence": row,
+                    "count": len(payloads), "total": len(data), "k_digest": bytes(8), "crc_ok": True, "start": row,
+                    "snr_db": 10.0}
+            out.append((meta, with_crc))
+    return out
+
+assembler, out = blocks.image_assembler(timeout=1.0), grb.message_debug(False)
+tb = gr.top_block()
+tb.msg_connect(assembler, "received", out, "store")
+tb.start()
+body = bytes(range(256)) * 5
+whole = frames(1, body)
+for meta, data in reversed(whole):
+    post(assembler, "ok", pdu.make(meta, data))
+assert until(lambda: out.num_messages() == 1, 5)
+post(assembler, "ok", pdu.make(*whole[1]))          # late
+broken = frames(2, body)
+bad = dict(broken[3][0], crc_ok=False)
+for meta, data in broken[:1] + broken[2:3]:          # frame 0 of the body is missing
+    post(assembler, "ok", pdu.make(meta, data))
+post(assembler, "fail", pdu.make(bad, broken[3][1]))
+began = time.monotonic()
+assert until(lambda: out.num_messages() == 2, 10)
+waited = time.monotonic() - began
+for junk in (pmt.intern("x"), pdu.make({}, b""), pdu.make(dict(whole[1][0], kind=9), whole[1][1]),
+             pdu.make(whole[1][0], b"short"), pdu.make(dict(whole[1][0], total=0), whole[1][1])):
+    post(assembler, "ok", junk)
+assert until(lambda: assembler.counts["malformed"] == 5, 5)
+post(assembler, "ok", pdu.make(*frames(3, body)[0]))  # only the head, then the flowgraph ends
+assert until(lambda: assembler.counts["frames"] == 11, 5), assembler.counts
+tb.stop(); tb.wait()
+time.sleep(0.2)
+result = []
+for meta, got in messages(out)[:2]:
+    arrived, exact = (pdu.unpack_flags(meta[name], len(got)) for name in ("arrived", "exact"))
+    truth = np.frombuffer(body, np.uint8)
+    result.append({"head": bytes(meta["head"]).decode(), "missing": meta["missing"], "failures": meta["crc_failures"],
+                   "arrived": int(arrived.sum()), "exact": int(exact.sum()),
+                   "right": bool((got == truth)[arrived].all())})
+print(json.dumps({"images": result, "waited": waited, "counts": assembler.counts}))
+"""  # fmt: skip
+    got = script(code)
+    first, second = got["images"]
+    assert first == {"head": "the head", "missing": 0, "failures": 0, "arrived": 1280, "exact": 1280, "right": True}
+    assert second == {"head": "the head", "missing": 3, "failures": 1, "arrived": 512, "exact": 256, "right": True}
+    assert 0.7 < got["waited"] < 5
+    assert got["counts"]["late"] == 1 and got["counts"]["complete"] == 1 and got["counts"]["incomplete"] == 2
+
+
+def test_start_and_stop_twenty_times_without_a_worker() -> None:
+    """No hang, no thread, no socket and no file descriptor more after the twentieth run than after the second."""
+    code = SETUP + """
+
+from pathlib import Path
+
+def once():
+    source = blocks.image_source(sys.argv[1], True, 0.05)
+    guard = blocks.guard("tcp://127.0.0.1:1", timeout=30)
+    encoder, receiver, assembler = blocks.frame_encoder(), blocks.frame_receiver(), blocks.image_assembler()
+    recovery, report = blocks.recovery("tcp://127.0.0.1:1"), blocks.run_report("tcp://127.0.0.1:1")
+    sink = blocks.image_sink(sys.argv[2])
+    tb = gr.top_block()
+    tb.connect(encoder, receiver)
+    for a, ap, b, bp in ((source, "photo", guard, "image"), (guard, "payload", encoder, "payload"),
+                         (receiver, "ok", assembler, "ok"), (assembler, "received", recovery, "received"),
+                         (recovery, "seen", report, "bob"), (recovery, "image", sink, "image")):
+        tb.msg_connect(a, ap, b, bp)
+    message, _ = payload(3000)
+    for _ in range(2):                               # the same flowgraph twice
+        before = guard.counts.copy()
+        tb.start()
+        post(encoder, "payload", message)
+        post(guard, "image", pmt.intern("junk"))
+        assert until(lambda: all(guard.counts[name] > before[name] for name in ("taken", "malformed")), 10)
+        tb.stop(); tb.wait()
+    return guard.counts
+
+state = []
+for _ in range(10):
+    counts = once()
+    state.append([len(list(Path(f"/proc/self/{kind}").iterdir())) for kind in ("task", "fd")])
+print(json.dumps({"state": state, "counts": counts}))
+"""
+    got = script(code, __file__, "unused-{id}.png")
+    threads, descriptors = zip(*got["state"], strict=True)
+    assert threads[-1] <= threads[1] and descriptors[-1] <= descriptors[1], got["state"]
+    assert got["counts"]["lost"] >= 1 and got["counts"]["malformed"] == 2 and got["counts"].get("answered", 0) == 0
