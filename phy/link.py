@@ -22,6 +22,9 @@ Channels with echoes (``tdl-*``, ``cdl-*``) need ``waveform="burst"``, which "au
 detection, equaliser. "symbols" has one sample a symbol and known frame starts. ``channel_parameters`` are the fields of
 ``phy.channel.Channel``: delay_spread, speed, carrier, sample_rate, correlated_with, correlation.
 
+``channel="external"`` simulates none and needs no torch: ``sent.iq`` goes out on a radio or a flowgraph, and what comes
+back goes to ``link.decode(sent, samples, k_digest=...)``.
+
 ``best_effort=True`` (``pixels`` payloads) delivers the bytes of frames whose payload CRC fails, since a wrong message
 costs one sample; with ``best_effort=False`` (coded payloads) such a frame counts as lost. ``head`` must not be empty,
 ``body`` may be. ``k_digest`` is at least 8 bytes; the first 8 travel in every header. SNR is Es/N0 per complex symbol
@@ -47,6 +50,7 @@ from phy.waveform import BurstWaveform, SymbolWaveform, Waveform
 
 HEAD_CODEC = "ae8x8"
 HEAD_FRAGMENT = 256
+EXTERNAL = "external"
 WAVEFORMS = ("auto", "symbols", "burst")
 
 
@@ -125,11 +129,14 @@ class Link:
             raise LinkError(f"waveform must be one of {', '.join(WAVEFORMS)}, got {self.waveform!r}")
         if self.snr_threshold_db is not None and not math.isfinite(self.snr_threshold_db):
             raise LinkError(f"snr_threshold_db must be a finite number of dB, got {self.snr_threshold_db}")
-        self._channel(0.0, 0)
+        if self.channel != EXTERNAL:
+            self._channel(0.0, 0)
         if self.waveform == "symbols" and "-" in self.channel:
             raise LinkError(f"channel {self.channel!r} has echoes: use waveform 'burst' (or 'auto'), got 'symbols'")
 
     def _channel(self, snr_db: float, seed: int) -> Any:
+        if self.channel == EXTERNAL:
+            raise LinkError("the link's channel is external: give the samples it delivers to decode()")
         from phy.channel import make_channel  # torch only where a channel is simulated
 
         parameters = {"rx_antennas": self.rx_antennas, **self.channel_parameters}
@@ -137,7 +144,8 @@ class Link:
 
     @property
     def _waveform(self) -> Waveform:
-        burst = self.waveform == "burst" or (self.waveform == "auto" and "-" in self.channel)
+        needed = "-" in self.channel or self.channel == EXTERNAL
+        burst = self.waveform == "burst" or (self.waveform == "auto" and needed)
         return BurstWaveform() if burst else SymbolWaveform()
 
     def codec_for(self, expected_snr_db: float | None) -> tuple[Codec, bool]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from phy import tx
+from phy.codec import available
 from phy.errors import ChannelError, CodecError, FrameError, LinkError
 from phy.link import Link
 
@@ -117,6 +118,15 @@ def test_empty_body_long_head_and_other_codecs():
     assert got.body == BODY[:5000]
 
 
+@pytest.mark.parametrize("waveform", ["symbols", "burst"])
+@pytest.mark.parametrize("name", available())
+def test_every_shipped_codec_carries_a_body(name, waveform):
+    link = Link(codec=name, waveform=waveform)
+    sent = link.transmit(HEAD, BODY[:4000], image_id=7, k_digest=DIGEST)
+    got = link.receive(sent, snr_db=23, seed=2, k_digest=DIGEST)
+    assert got.body == BODY[:4000] and got.head == HEAD
+
+
 def test_frames_of_another_image_are_counted():
     link = Link()
     mine, other = send(link), link.transmit(HEAD, BODY, image_id=8, k_digest=DIGEST)
@@ -134,6 +144,9 @@ def test_nonsense_is_refused():
         Link(payload_bytes=0)
     with pytest.raises(LinkError, match="head_repeats must be 1 to 64"):
         Link(head_repeats=0)
+    with pytest.raises(LinkError, match="channel is external"):
+        outside = Link(channel="external")
+        outside.receive(send(outside), snr_db=10, seed=1, k_digest=DIGEST)
     link = Link()
     with pytest.raises(LinkError, match="head must hold at least 1 byte"):
         link.transmit(b"", BODY, image_id=1, k_digest=DIGEST)
