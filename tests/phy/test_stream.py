@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from phy.burst import Layout
 from phy.hostile import hostile_streams
 from phy.impairments import Impairments, drop_samples, multipath, noise_variance, repeat_samples, white_noise
+from phy.preamble import Preamble
+from phy.pulse import Pulse
 from phy.stream import StreamError, StreamReceiver
 from phy.trials import image_frames, receive, run_trials, short_frames
 
@@ -64,6 +67,22 @@ def test_a_frame_is_reported_as_soon_as_it_is_complete(stream):
     receiver = StreamReceiver(batch=1)
     early = receiver.push(samples[: 4 * size + 4200])
     assert sequences(early) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("layout", [
+    Layout(pulse=Pulse(4, 0.35, 6)), Layout(pulse=Pulse(3, 0.25, 8)), Layout(Preamble(64), Pulse(2, 0.2, 8), 16),
+    Layout(Preamble(16), Pulse(2, 0.5, 4), 64),
+])  # fmt: skip
+def test_other_layouts(layout):
+    rng, sps = np.random.default_rng(16), layout.pulse.sps
+    frames = image_frames(12, 100, "ae8x8", rng, layout=layout)
+
+    def impair(burst, _):
+        path = Impairments(cfo=rng.uniform(-0.5, 0.5) / sps, clock_ppm=rng.uniform(-100, 100), delay=rng.uniform(0, 1))
+        return path.apply(burst, rng)
+
+    tally = run_trials(frames, impair, noise_variance(9.5, sps), rng)
+    assert tally.right == 12 and np.mean(tally.snr_db) == pytest.approx(9.5, abs=0.4)
 
 
 def test_a_preamble_on_the_border_of_two_searches_is_one_frame():
