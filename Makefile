@@ -2,9 +2,10 @@
 
 PYTHON := .venv/bin/python
 RESULTS ?= results/demo
+RADIO := PYTHONPATH=. /usr/bin/python3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint
+.PHONY: help setup demo radio-demo companion test bench lint
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /	/'
@@ -14,6 +15,15 @@ setup: ## make .venv
 
 demo: setup ## a photograph through guard, codec, channel and recovery; what Bob sees and what Eve sees
 	@$(PYTHON) -m privsc demo --out "$(RESULTS)"
+
+radio-demo: ## the demo through GNU Radio: channel model, Bob's and Eve's receivers; GUI=1 shows the window
+	@sh scripts/setup.sh radio
+	@$(PYTHON) -m privsc.radio_demo "$(RESULTS)"
+	@$(RADIO) -m flowgraphs.run "$(RESULTS)/photo.png" --db "$(RESULTS)/K.db" --out results/radio $(if $(GUI),--window)
+
+companion: ## gnuradio-companion with our blocks, loopback.grc opened
+	@sh scripts/setup.sh radio
+	@GRC_BLOCKS_PATH="$(CURDIR)/flowgraphs/blocks" PYTHONPATH="$(CURDIR)" gnuradio-companion flowgraphs/loopback.grc
 
 test: ## all tests
 	@sh scripts/setup.sh radio

@@ -1,7 +1,7 @@
 """A flowgraph's end of the connection to `privsc worker`: one request at a time, in the caller's thread.
 
     request ──wait until the worker answers a ping──► send ──► answer
-                                                       └─ no pong for `silence` seconds: the worker is gone, WorkerLost
+                                                       └─ no pong for `silence` seconds, or from another one: WorkerLost
 
 The sockets belong to the thread that calls; only `close` may come from another one.
 """
@@ -38,7 +38,7 @@ class WorkerClient:
     without an answer to pings after which a worker counts as gone. counts: Counter of ``sent``, ``answered``, ``lost``,
     ``refused``, ``busy`` (answers after which the request was repeated) and ``connections``."""
 
-    def __init__(self, endpoint: str, timeout: float = 120.0, silence: float = 5.0):
+    def __init__(self, endpoint: str, timeout: float = 120.0, silence: float = 20.0):
         if not (timeout > 0 and silence > 0):
             raise ValueError(f"timeout and silence must be positive, got {timeout} and {silence}")
         self.endpoint, self.timeout, self.silence = endpoint, timeout, silence
@@ -46,6 +46,7 @@ class WorkerClient:
         self._context = zmq.Context()
         self._socket: zmq.Socket | None = None
         self._next = 0
+        self._instance: str | None = None  # which worker answered before the request was sent
         self._closed = threading.Event()
 
     def close(self) -> None:
@@ -90,14 +91,19 @@ class WorkerClient:
         if self._socket is None:
             self._socket = self._context.socket(zmq.DEALER)
             self._socket.setsockopt(zmq.LINGER, 0)
+            self._socket.setsockopt(zmq.IMMEDIATE, 1)  # nothing is queued for a worker that is not there
             self._socket.setsockopt(zmq.RECONNECT_IVL, 100)  # [ms]
             self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)  # [ms]
             self._socket.setsockopt(zmq.MAXMSGSIZE, wire.MAX_MESSAGE)
             self._socket.connect(self.endpoint)
             self.counts["connections"] += 1
-        ping = self._send("ping", {}, {})
-        while (answer := self._receive(0.2)) is None or answer.id != ping:
+        first, pinged = self._send("ping", {}, {}), time.monotonic()
+        while (answer := self._receive(0.2)) is None or answer.id < first:
             self._check(end)
+            if time.monotonic() - pinged > _PING_EVERY:  # the last one may have gone to a worker that was killed
+                self._send("ping", {}, {})
+                pinged = time.monotonic()
+        self._instance = _instance(answer)
 
     def _ask(self, op: str, params: dict[str, Any], buffers: dict[str, Any], end: float) -> wire.Message:
         number = self._send(op, params, buffers)
@@ -110,6 +116,8 @@ class WorkerClient:
                 heard = now
                 if answer.id == number:
                     return answer
+                if _instance(answer) != self._instance:
+                    raise WorkerLost(f"the worker at {self.endpoint} was restarted during a request ({op})")
             if now - heard > self.silence:
                 raise WorkerLost(f"the worker at {self.endpoint} went away during a request ({op})")
             if now - pinged > _PING_EVERY:
@@ -148,3 +156,9 @@ class WorkerClient:
         if self._socket is not None:
             self._socket.close(0)
             self._socket = None
+
+
+def _instance(pong: wire.Message) -> str | None:
+    """Which worker answered a ping; an answer that does not say is none's."""
+    result = pong.header.get("result")
+    return result.get("instance") if isinstance(result, dict) else None

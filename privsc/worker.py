@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import secrets
 import select
 import signal
 import sys
@@ -75,6 +76,7 @@ class Worker:
         self._wake_in.bind("inproc://answers")
         self._wake_out.connect("inproc://answers")
         self._stop = threading.Event()
+        self._instance = secrets.token_hex(8)  # so that a client knows another worker that took this one's place
         self.counts: Counter[str] = Counter()
         try:
             self._router.bind(check_endpoint(endpoint))
@@ -177,7 +179,8 @@ class Worker:
         return wire.encode({"id": message.id, "ok": False, "error": cause, "message": " ".join(text.split())[:1000]})
 
     def _state(self) -> dict[str, Any]:
-        return {"roles": list(self._operations), "waiting": self._waiting.qsize(), "counts": dict(self.counts)}
+        waiting, counts = self._waiting.qsize(), dict(self.counts)
+        return {"instance": self._instance, "roles": list(self._operations), "waiting": waiting, "counts": counts}
 
     def _answer(self, client: bytes, request: int, result: dict[str, Any], buffers: dict[str, Any]) -> None:
         self._router.send_multipart([client, *wire.encode({"id": request, "ok": True, "result": result}, buffers)])

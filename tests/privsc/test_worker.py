@@ -273,7 +273,8 @@ def test_ping_is_answered_while_the_networks_work() -> None:
         number = client.send("guard")
         assert begun.wait(10)
         began = time.monotonic()
-        assert client.ask("ping").header["result"]["roles"] == ["guard"]
+        state = client.ask("ping").header["result"]
+        assert state["roles"] == ["guard"] and len(state["instance"]) == 16
         assert time.monotonic() - began < 5
         assert client.ask("recovery").header["error"] == "role"
         go_on.set()
