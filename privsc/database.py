@@ -15,13 +15,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from privsc.database_file import APPLICATION_ID, SCHEMA_VERSION, check_header, sqlite_error
 from privsc.entity import MAX_ENTITIES, Entity, Sample, from_blob, name_key, to_blob
 from privsc.errors import DatabaseError, EntityError
 from privsc.files import atomic_path
-
-APPLICATION_ID = 0x50534B31  # "PSK1" in SQLite's header: the file is a K
-SCHEMA_VERSION = 1
-SQLITE_MAGIC = b"SQLite format 3\0"
 
 __all__ = ["Database", "Entity", "Sample"]
 
@@ -92,7 +89,7 @@ class Database:
     def open(cls, path: str | Path, encoder_identity: str | None = None) -> Database:
         """K at `path`, refused when it is not an intact K of this schema (and, where given, of this encoder)."""
         path = Path(path)
-        _check_header(path)
+        check_header(path)
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=10)
         try:
             connection.execute("PRAGMA foreign_keys = ON")
@@ -106,7 +103,7 @@ class Database:
             raise
         except (sqlite3.Error, KeyError, ValueError) as error:
             connection.close()
-            raise _sqlite_error(path, error) from error
+            raise sqlite_error(path, error) from error
         if encoder_identity is not None and encoder_identity != database.encoder_identity:
             database.close()
             raise DatabaseError(
@@ -143,7 +140,7 @@ class Database:
             if outermost and self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             if isinstance(error, sqlite3.Error):
-                raise _sqlite_error(self.path, error) from error
+                raise sqlite_error(self.path, error) from error
             raise
 
     def add(self, entity: Entity) -> Entity:
@@ -193,7 +190,7 @@ class Database:
                 samples.setdefault(k, []).append(Sample(bytes(photo), bytes(mask)))
             rows = self._connection.execute(f"SELECT {_COLUMNS} FROM entities ORDER BY k").fetchall()
         except (sqlite3.Error, UnicodeDecodeError) as error:
-            raise _sqlite_error(self.path, error) from error
+            raise sqlite_error(self.path, error) from error
         try:
             return tuple(_entity(row, tuple(samples.get(row[0], ()))) for row in rows)
         except (TypeError, ValueError, AttributeError, EntityError) as error:
@@ -291,40 +288,3 @@ def _entity(row: tuple, samples: tuple[Sample, ...]) -> Entity:
         text_embedding=from_blob(text_blob, None, f"text embedding of {name}"),
         gamma=gamma, adapter=adapter, index=index,
     )  # fmt: skip
-
-
-def _check_header(path: Path) -> None:
-    """Refuse what SQLite would create, misread or repair: a missing, foreign, truncated or newer file."""
-    if not path.exists():
-        raise DatabaseError(f"{path}: no such database; make one with 'privsc db init {path}'")
-    if path.is_dir():
-        raise DatabaseError(f"{path}: is a folder; give the path of a database file")
-    try:
-        with path.open("rb") as file:
-            header = file.read(100)
-    except OSError as error:
-        raise DatabaseError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
-    if len(header) < 100 or not header.startswith(SQLITE_MAGIC):
-        raise DatabaseError(f"{path}: is not a privacy database; make one with 'privsc db init'")
-    version, application = struct.unpack(">I4xI", header[60:72])
-    if application != APPLICATION_ID:
-        raise DatabaseError(f"{path}: is an SQLite file of another program; give one made with 'privsc db init'")
-    if version != SCHEMA_VERSION:
-        raise DatabaseError(
-            f"{path}: has schema version {version}, this program reads {SCHEMA_VERSION}; "
-            "use the program that made it or enrol the entities anew"
-        )
-    page_size, pages = struct.unpack(">H", header[16:18])[0], struct.unpack(">I", header[28:32])[0]
-    page_size = 65_536 if page_size == 1 else page_size
-    size = path.stat().st_size
-    if size < page_size * pages:
-        raise DatabaseError(f"{path}: is truncated ({size} of {page_size * pages} bytes); restore it from a copy")
-
-
-def _sqlite_error(path: Path, error: Exception) -> DatabaseError:
-    text = str(error)
-    if "locked" in text:
-        return DatabaseError(f"{path}: is in use by another program; try again when it has ended")
-    if "readonly" in text:
-        return DatabaseError(f"{path}: is read-only; change its permissions or work on a copy")
-    return DatabaseError(f"{path}: the database is damaged ({text}); restore it from a copy")

@@ -92,13 +92,16 @@ def database(folder: Path, seed: int, stage: Stage) -> Database:
     fresh = folder / "K.db.partial"
     fresh.unlink(missing_ok=True)
     note.unlink(missing_ok=True)
-    with Database.create(fresh, encoder, text) as db:
-        for name, _, word, prompt in ENTITIES:
-            enrol(
-                db, name, photos[name], prompt=prompt, class_word=word, personalise=name == NAME, seed=seed,
-                progress=stage(f"enrolling {name}"),
-            )  # fmt: skip
-    fresh.replace(path)
+    try:
+        with Database.create(fresh, encoder, text) as db:
+            for name, _, word, prompt in ENTITIES:
+                enrol(
+                    db, name, photos[name], prompt=prompt, class_word=word, personalise=name == NAME, seed=seed,
+                    progress=stage(f"enrolling {name}"),
+                )  # fmt: skip
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
     note.write_text(recipe)
     return Database.open(path, encoder)
 
