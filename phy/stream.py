@@ -40,7 +40,7 @@ class StreamReceiver:
 
     def __init__(self, layout: Layout | None = None, frame_format: FrameFormat | None = None, *,
                  detector: Detector | None = None, workers: int = 1, equalise: bool = True,
-                 batch: int = 1 << 16) -> None:  # fmt: skip
+                 batch: int = 1) -> None:  # fmt: skip
         if not 1 <= workers <= 64:
             raise StreamError(f"workers must be 1 to 64, got {workers}")
         if batch < 1:
@@ -86,7 +86,7 @@ class StreamReceiver:
         if len(samples):
             self._chunks.append(samples)
             self._fresh += len(samples)
-        if self.position - self._searched < max(self._batch, self.detector.row) + self.detector.after:
+        if self.position - self._searched < max(self._batch, self.detector.row + self.detector.after):
             return []
         return self._process(final=False)
 
