@@ -173,7 +173,8 @@ class BlockDemodulator:
         """[F, blocks, N] complex64: FFTs of blocks, frequency offset removed, reference sample ``start``.
 
         drift: [F] samples by which the transmitter's clock runs away per sample; block positions follow it to the
-        sample. samples must reach ``needed(blocks)`` beyond every start and GUARD sps before it.
+        sample. dc: [F] constant to take off the samples. samples must reach ``needed(blocks)`` beyond every start and
+        GUARD sps before it.
         """
         sps = self.pulse.sps
         nominal = (np.arange(blocks) * VALID - GUARD) * sps + self.pulse.delay  # relative to start

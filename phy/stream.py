@@ -34,8 +34,12 @@ class StreamReceiver:
 
     layout: must equal the transmitter's. frame_format: what the frames hold. detector: other thresholds than the
     default. workers: threads that share the search and the payloads (numpy and scipy work outside the interpreter's
-    lock). counts: Counter of ``samples``, ``frames``, ``false_alarms`` (no burst behind the preamble), ``non_finite``
-    and ``too_large`` samples (taken as zeros). refusals: Counter by cause as in ``phy.frame.CAUSES``.
+    lock). equalise: estimate frequency-selective channels; without it every channel is taken as flat. batch: samples
+    gathered before they are searched: 1 looks as soon as it can (2048 samples), and where small chunks come fast,
+    65536 is five times the throughput; flush waits for none.
+
+    counts: Counter of ``samples``, ``frames``, ``false_alarms`` (no burst behind the preamble), ``non_finite`` and
+    ``too_large`` samples (taken as zeros). refusals: Counter by cause as in ``phy.frame.CAUSES``.
     """
 
     def __init__(self, layout: Layout | None = None, frame_format: FrameFormat | None = None, *,
