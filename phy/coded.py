@@ -13,12 +13,13 @@ import functools
 
 import numpy as np
 
-from phy.codec import Codec, bytes_to_messages, messages_per_bytes, messages_to_bytes
+from phy.codec import Codec, bytes_to_messages, codec_with_id, messages_per_bytes, messages_to_bytes, resolve
 from phy.errors import CodecError
 from phy.outer import OuterCode
 from phy.tx import scrambling
 
 OUTER_FLAG = 0x80  # of the header's codec id
+OUTER_SUFFIX = "+outer"  # of a codec's name
 _BLOCK = 128  # information messages of a block at most
 _HOPELESS = 1.5  # noise per symbol (-1.8 dB) at which no payload of any codec can be decoded
 
@@ -32,6 +33,24 @@ def plan(num_bytes: int, k: int) -> tuple[OuterCode, int]:
     blocks = -(-messages // _BLOCK)
     info = max(8, -(-messages // blocks))
     return OuterCode(k, info, 2 * info + 2), blocks
+
+
+def named(name: str) -> tuple[Codec, bool]:
+    """The codec of a name (or path), and whether the name ends in "+outer" and so asks for the outer code."""
+    plain = name.removesuffix(OUTER_SUFFIX)
+    codec = resolve(plain)
+    if plain != name and not 2 <= codec.k <= 8:
+        raise CodecError(f"codec {plain!r}: the outer code needs 2 to 8 bits a message, got {codec.k}")
+    return codec, plain != name
+
+
+def meant(codec_id: int) -> tuple[Codec | None, bool]:
+    """What a header's codec id means: (codec, None where it means none; with the outer code)."""
+    codec = codec_with_id(codec_id)
+    if codec is not None or not codec_id & OUTER_FLAG:
+        return codec, False
+    codec = codec_with_id(codec_id & ~OUTER_FLAG)
+    return (codec if codec is not None and 2 <= codec.k <= 8 else None), True
 
 
 def coded_symbols(num_bytes: int, codec: Codec) -> int:

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from phy.codec import Codec, codec_with_id
-from phy.coded import OUTER_FLAG, coded_symbols, demodulate_coded, modulate_coded
+from phy.codec import Codec
+from phy.coded import OUTER_SUFFIX, coded_symbols, demodulate_coded, meant, modulate_coded
 from phy.errors import FrameError
 from phy.frame import CRC_BYTES, HEADER_BYTES, FrameRefused, Header, add_crc, crc_ok
 from phy.rx import demodulate_payloads
@@ -50,7 +50,7 @@ class FrameFormat(Protocol):
 class ImageFormat:
     """The frames of ``phy.frame``: coded header of 24 bytes, payload in the header's codec, CRC-32.
 
-    The header's codec id names a shipped codec; with ``OUTER_FLAG`` its payload also has the outer code.
+    The header's codec id names a shipped codec; with ``coded.OUTER_FLAG`` its payload also has the outer code.
     """
 
     header_symbols = HEADER_SYMBOLS
@@ -60,7 +60,7 @@ class ImageFormat:
         """Headers of one codec and their payloads [F, P] uint8 to data symbols [F, H + L] complex64."""
         if len({(h.codec_id, h.payload_bytes) for h in headers}) != 1 or len(headers) != len(payloads):
             raise FrameError("headers must name one codec and one payload length, one header for each payload")
-        codec, coded = self._codec(headers[0]), headers[0].codec_id & OUTER_FLAG
+        codec, coded = self._codec(headers[0])
         packed = np.frombuffer(b"".join(header.pack() for header in headers), np.uint8).reshape(-1, HEADER_BYTES)
         payload = (modulate_coded if coded else modulate_payloads)(add_crc(payloads), codec)
         return np.concatenate([modulate_headers(packed), payload], axis=1)
@@ -75,7 +75,7 @@ class ImageFormat:
             header, cause = None, None
             try:
                 header = Header.unpack(raw.tobytes())
-                if _find(header.codec_id) is None:
+                if meant(header.codec_id)[0] is None:
                     header, cause = None, "unknown_codec"
             except FrameRefused as refused:
                 cause = refused.cause
@@ -84,9 +84,10 @@ class ImageFormat:
         return headers, causes, modulate_headers(packed)
 
     def payload_symbols(self, header: Header) -> int:
-        if header.codec_id & OUTER_FLAG:
-            return coded_symbols(header.payload_bytes + CRC_BYTES, self._codec(header))
-        return payload_symbols(header.payload_bytes, self._codec(header))
+        codec, coded = self._codec(header)
+        if coded:
+            return coded_symbols(header.payload_bytes + CRC_BYTES, codec)
+        return payload_symbols(header.payload_bytes, codec)
 
     def group(self, header: Header) -> tuple:
         return (header.codec_id, header.payload_bytes)
@@ -94,25 +95,21 @@ class ImageFormat:
     def read_payloads(
         self, headers: list[Header], symbols: np.ndarray, noise: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        codec, size = self._codec(headers[0]), headers[0].payload_bytes
-        if headers[0].codec_id & OUTER_FLAG:
+        (codec, coded), size = self._codec(headers[0]), headers[0].payload_bytes
+        if coded:
             bodies = demodulate_coded(symbols, noise, codec, size + CRC_BYTES)
         else:
             bodies = demodulate_payloads(symbols, codec, size)
         return bodies, crc_ok(bodies)
 
     def codec_name(self, header: Header) -> str:
-        return self._codec(header).name + ("+outer" if header.codec_id & OUTER_FLAG else "")
+        codec, coded = self._codec(header)
+        return codec.name + (OUTER_SUFFIX if coded else "")
 
     @staticmethod
-    def _codec(header: Header) -> Codec:
-        codec = _find(header.codec_id)
+    def _codec(header: Header) -> tuple[Codec, bool]:
+        """The header's codec, and whether its payload has the outer code."""
+        codec, coded = meant(header.codec_id)
         if codec is None:
             raise FrameRefused("unknown_codec", f"no codec has id {header.codec_id}")
-        return codec
-
-
-def _find(codec_id: int) -> Codec | None:
-    """The codec that a header's id means, None where it means none."""
-    codec = codec_with_id(codec_id & ~OUTER_FLAG)
-    return None if codec is not None and codec_id & OUTER_FLAG and not 2 <= codec.k <= 8 else codec
+        return codec, coded

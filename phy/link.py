@@ -43,8 +43,10 @@ import numpy as np
 
 from phy import frame, tx
 from phy.assembly import PREFIX, assemble_body, assemble_head, message_errors
-from phy.codec import Codec, resolve, shipped
+from phy.codec import Codec, shipped
+from phy.coded import OUTER_FLAG, named
 from phy.errors import LinkError
+from phy.format import ImageFormat
 from phy.frame import Kind
 from phy.waveform import BurstWaveform, SymbolWaveform, Waveform
 
@@ -101,10 +103,12 @@ class Reception:
 class Link:
     """Transmitter, channel and receiver of one image at a time.
 
-    codec: name of the body's codec, or the path of one's own (.npz); channel: name for ``phy.channel.make_channel``;
-    payload_bytes: at most, per frame; head_repeats: how often the head is sent; rx_antennas: receive antennas,
-    combined by maximum ratio; waveform: one of WAVEFORMS; snr_threshold_db: tau_thre of the paper's constraint (9),
-    below which a transmission says so and uses the codec ``fallback`` if there is one (the choice is in every header).
+    codec: name of the body's codec, or the path of one's own (.npz); with "+outer" behind it the body frames carry the
+    outer code of ``phy.coded`` (half the rate, for fading and low SNR; bursts only); channel: name for
+    ``phy.channel.make_channel``; payload_bytes: at most, per frame; head_repeats: how often the head is sent;
+    rx_antennas: receive antennas, combined by maximum ratio; waveform: one of WAVEFORMS; snr_threshold_db: tau_thre of
+    the paper's constraint (9), below which a transmission says so and uses the codec ``fallback`` if there is one (the
+    choice is in every header).
     """
 
     codec: str = "image8x4"
@@ -118,9 +122,7 @@ class Link:
     fallback: str | None = None
 
     def __post_init__(self) -> None:
-        resolve(self.codec)
-        if self.fallback is not None:
-            resolve(self.fallback)
+        coded = any(named(name)[1] for name in (self.codec, self.fallback) if name is not None)
         if not 1 <= self.payload_bytes <= frame.MAX_PAYLOAD:
             raise LinkError(f"payload_bytes must be 1 to {frame.MAX_PAYLOAD}, got {self.payload_bytes}")
         if not 1 <= self.head_repeats <= 64:
@@ -131,6 +133,8 @@ class Link:
             raise LinkError(f"snr_threshold_db must be a finite number of dB, got {self.snr_threshold_db}")
         if self.channel != EXTERNAL:
             self._channel(0.0, 0)
+        if self.waveform == "symbols" and coded:
+            raise LinkError(f"codec {self.codec!r}: the outer code needs waveform 'burst' (or 'auto'), got 'symbols'")
         if self.waveform == "symbols" and "-" in self.channel:
             raise LinkError(f"channel {self.channel!r} has echoes: use waveform 'burst' (or 'auto'), got 'symbols'")
 
@@ -144,14 +148,15 @@ class Link:
 
     @property
     def _waveform(self) -> Waveform:
-        needed = "-" in self.channel or self.channel == EXTERNAL
+        coded = any(named(name)[1] for name in (self.codec, self.fallback) if name is not None)
+        needed = coded or "-" in self.channel or self.channel == EXTERNAL
         burst = self.waveform == "burst" or (self.waveform == "auto" and needed)
         return BurstWaveform() if burst else SymbolWaveform()
 
-    def codec_for(self, expected_snr_db: float | None) -> tuple[Codec, bool]:
-        """The body's codec at an expected Es/N0 [dB] and whether that is below the threshold."""
+    def codec_for(self, expected_snr_db: float | None) -> tuple[str, bool]:
+        """Name of the body's codec at an expected Es/N0 [dB] and whether that is below the threshold."""
         below = None not in (self.snr_threshold_db, expected_snr_db) and expected_snr_db < self.snr_threshold_db  # type: ignore[operator]
-        return resolve(self.fallback if below and self.fallback is not None else self.codec), below
+        return self.fallback if below and self.fallback is not None else self.codec, below
 
     def transmit(self, head: bytes, body: bytes, *, image_id: int, k_digest: bytes, best_effort: bool = False,
                  frames: Collection[int] | None = None,
@@ -163,7 +168,8 @@ class Link:
         """
         if not head:
             raise LinkError("head must hold at least 1 byte, got 0")
-        codec, below = self.codec_for(expected_snr_db)
+        name, below = self.codec_for(expected_snr_db)
+        codec, coded = named(name)
         strongest = shipped(HEAD_CODEC)
         group = PREFIX.pack(len(body)) + head
         payloads = frame.split(group, HEAD_FRAGMENT)
@@ -177,10 +183,12 @@ class Link:
             chosen = tuple(range(len(payloads))) if frames is None else tuple(sorted(set(frames)))
             if chosen and not 0 <= chosen[0] <= chosen[-1] < len(payloads):
                 raise LinkError(f"frames must be 0 to {len(payloads) - 1}, got {chosen[0]} to {chosen[-1]}")
-            headers = frame.headers_for(payloads, len(body), kind=Kind.BODY, codec_id=codec.codec_id,
+            headers = frame.headers_for(payloads, len(body), kind=Kind.BODY,
+                                        codec_id=codec.codec_id | (OUTER_FLAG if coded else 0),
                                         image_id=image_id, k_digest=k_digest)  # fmt: skip
             if chosen:
-                groups.append(tx.modulate([headers[i] for i in chosen], payloads[list(chosen)], codec))
+                part = [headers[i] for i in chosen], payloads[list(chosen)]
+                groups.append(tx.with_training(ImageFormat().modulate(*part)) if coded else tx.modulate(*part, codec))
             body_frames = frame.add_crc(payloads)
         on_air = self._waveform.send(groups)
         return Transmission(on_air.iq, on_air.starts, on_air.channel_uses, bytes(head), bytes(body), body_frames,

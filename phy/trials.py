@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from phy.burst import BurstTransmitter, Layout
-from phy.codec import shipped
-from phy.coded import OUTER_FLAG
+from phy.coded import OUTER_FLAG, named
 from phy.demodulator import BurstFrame
 from phy.format import FrameFormat, ImageFormat
 from phy.frame import Kind, headers_for
@@ -60,7 +59,8 @@ def image_frames(count: int, payload_bytes: int, codec: str, rng: np.random.Gene
     code."""
     layout = Layout() if layout is None else layout
     payloads = rng.integers(0, 256, (count, payload_bytes), dtype=np.uint8)
-    codec_id = shipped(codec.removesuffix("+outer")).codec_id | (OUTER_FLAG if codec.endswith("+outer") else 0)
+    chosen, coded = named(codec)
+    codec_id = chosen.codec_id | (OUTER_FLAG if coded else 0)
     headers = headers_for(payloads, count * payload_bytes, kind=Kind.BODY, codec_id=codec_id, image_id=1,
                           k_digest=bytes(8))  # fmt: skip
     data = ImageFormat().modulate(headers, payloads)

@@ -67,6 +67,10 @@ def modulate_payloads(bodies: np.ndarray, codec: Codec) -> np.ndarray:
 def modulate(headers: list[Header], payloads: np.ndarray, codec: Codec) -> np.ndarray:
     """Headers and their payloads [F, P] uint8 to frame symbols [F, L] complex64, mean energy 1."""
     packed = np.frombuffer(b"".join(header.pack() for header in headers), np.uint8).reshape(-1, HEADER_BYTES)
-    bodies = add_crc(payloads)
-    training = np.broadcast_to(training_sequence(), (len(headers), TRAINING_SYMBOLS))
-    return np.concatenate([training, modulate_headers(packed), modulate_payloads(bodies, codec)], axis=1)
+    payload = modulate_payloads(add_crc(payloads), codec)
+    return with_training(np.concatenate([modulate_headers(packed), payload], axis=1))
+
+
+def with_training(data: np.ndarray) -> np.ndarray:
+    """Header and payload symbols [F, B] to frame symbols [F, 64 + B] complex64."""
+    return np.concatenate([np.broadcast_to(training_sequence(), (len(data), TRAINING_SYMBOLS)), data], axis=1)

@@ -96,3 +96,18 @@ def test_burst_link_delivers_what_the_symbol_link_delivers():
         got = link.receive(sent, snr_db=7.0, seed=1, k_digest=DIGEST)
         assert got.head == b"head" and got.stats.frames_lost == 0
         assert got.stats.message_error_rate == pytest.approx(0.064, abs=0.02)
+
+
+def test_outer_code_carries_a_link_where_the_plain_codec_fails():
+    body = bytes(range(256)) * 4
+    results = {}
+    for codec in ("ae8x4", "ae8x4+outer"):
+        link = Link(codec=codec, waveform="burst", payload_bytes=200)
+        sent = link.transmit(b"head", body, image_id=1, k_digest=bytes(8))
+        results[codec] = link.receive(sent, snr_db=4.0, seed=1, k_digest=None)
+    assert results["ae8x4+outer"].body == body and results["ae8x4+outer"].body_crc_ok
+    assert not results["ae8x4"].body_ok.any()
+    with pytest.raises(LinkError, match="outer code needs waveform"):
+        Link(codec="ae8x4+outer", waveform="symbols")
+    fallback = Link(codec="image8x4", fallback="ae8x4+outer", snr_threshold_db=8.0)
+    assert fallback.codec_for(5.0) == ("ae8x4+outer", True) and fallback.codec_for(9.0) == ("image8x4", False)
