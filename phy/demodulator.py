@@ -19,7 +19,7 @@ from phy.preamble import pilot_symbols
 from phy.sync import Acquired
 from phy.tracking import clock_offset, track
 
-_BLOCKS_AT_ONCE = 160
+_BLOCKS_AT_ONCE = 320
 _HEADERS_AT_ONCE = 512
 _MIN_FIT = 0.2  # share of the pilots' energy that must agree with the pilots before a header is decoded
 _REGATHER = 3.0  # [samples] drift within a frame above which the blocks are cut anew at the drifted places

@@ -12,6 +12,7 @@ the offset.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,6 +59,7 @@ def chirp(length: int) -> np.ndarray:
     return np.exp(1j * np.pi * n**2 / length)
 
 
+@functools.lru_cache(maxsize=64)
 def pilot_symbols(count: int) -> np.ndarray:
     """The first ``count`` pilots: QPSK from a multiplicative hash of the position, [count] complex64, modulus 1."""
     if count < 0:
@@ -65,4 +67,6 @@ def pilot_symbols(count: int) -> np.ndarray:
     state = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     state = (state ^ (state >> np.uint64(29))) * np.uint64(0xD6E8FEB86659FD93)
     quadrant = ((state ^ (state >> np.uint64(32))) & np.uint64(3)).astype(np.int64)
-    return np.exp(1j * (np.pi / 4 + np.pi / 2 * quadrant)).astype(np.complex64)
+    pilots = np.exp(1j * (np.pi / 4 + np.pi / 2 * quadrant)).astype(np.complex64)
+    pilots.flags.writeable = False  # shared by all callers
+    return pilots
