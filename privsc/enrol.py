@@ -24,7 +24,7 @@ from privsc.text import load_text_encoder
 
 ROUNDS = 2
 """Times that masks and f_k improve one another."""
-GAMMA_RANGE = (0.45, 0.66)
+GAMMA_RANGE = (0.45, 0.6)
 """Limits of a calibrated threshold: below, chance resemblance; above, another light would hide the entity."""
 
 FAR = 0.5

@@ -27,7 +27,7 @@ class Personalisation:
     """Numbers of Algorithm 2. ``prior`` weighs prior preservation: with the class word and no sample, U_theta must go
     on predicting what the generic one does."""
 
-    steps: int = 100
+    steps: int = 60
     batch: int = 8
     rate: float = 2e-3
     rank: int = 8

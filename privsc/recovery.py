@@ -33,7 +33,7 @@ from privsc.text import load_text_encoder
 
 WEIGHTS = Path(__file__).parent / "weights" / "privsc-mini"
 STEPS = 12
-STRENGTH = 0.4
+STRENGTH = 0.2
 """Where the reverse process starts with a reference, as a share of the diffusion's length."""
 INITS = ("reference", "noise")
 
