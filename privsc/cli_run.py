@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from privsc.cli_common import DatabaseOption, OutOption, SeedOption, console, number, stages
+
+if TYPE_CHECKING:
+    from privsc.config import RunConfig
+    from privsc.trial import Links
 
 ImageArgument = Annotated[Path, typer.Argument(metavar="IMAGE", help="Photograph to send.")]
 
@@ -54,8 +60,20 @@ def run(
     eve_class: Annotated[
         str | None, typer.Option(metavar="WORD", help="Class word that Eve knows; the true one if left out.")
     ] = None,
+    tx_endpoint: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Of --channel zmq: where the flowgraph takes samples.")
+    ] = "tcp://127.0.0.1:5560",
+    bob_endpoint: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Of --channel zmq: where it gives Bob's.")
+    ] = "tcp://127.0.0.1:5561",
+    eve_endpoint: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Of --channel zmq: where it gives Eve's.")
+    ] = "tcp://127.0.0.1:5562",
 ) -> None:
-    """Send a photograph to Bob and to Eve; writes pictures and report.json."""
+    """Send a photograph to Bob and to Eve; writes pictures and report.json.
+
+    With --channel zmq a flowgraph is the channel (flowgraphs/channel_zmq.grc): it sets the SNR, --snr does not.
+    """
     from privsc.config import RunConfig
     from privsc.files import decode_photo, read_bytes
 
@@ -72,14 +90,33 @@ def run(
     from privsc.report import run_files
     from privsc.trial import Models, run_trial
 
-    with Database.open(database, load_encoder().identity) as db, ResultFolder(out) as results, stages() as stage:
-        trial = run_trial(photo, db, Models.load(), config, stage)
+    with (
+        _carrier(config, tx_endpoint, bob_endpoint, eve_endpoint) as links,
+        Database.open(database, load_encoder().identity) as db,
+        ResultFolder(out) as results,
+        stages() as stage,
+    ):
+        trial = run_trial(photo, db, Models.load(), config, stage, links)
         stage("pictures")
         for name, data in run_files(trial).items():
             results.add(name, data)
     console.print(receivers_table([trial.figures]))
     hidden = ", ".join(entity["name"] for entity in trial.figures["hidden"]) or "nobody of K was found"
     console.print(f"hidden: {escape(hidden)}; results in {escape(str(results.path))}")
+
+
+@contextmanager
+def _carrier(config: RunConfig, tx: str, bob: str, eve: str) -> Iterator[Links | None]:
+    """Links over the bridge where the configuration says so, None for a simulated channel."""
+    if config.channel != "zmq":
+        yield None
+        return
+    from phy.bridge import Bridge, BridgeLink
+    from privsc.trial import Links
+
+    with Bridge(tx, {"bob": bob, "eve": eve}) as bridge:
+        ends = (BridgeLink(config.codec, bridge=bridge, receiver=who) for who in ("bob", "eve"))
+        yield Links(*ends)
 
 
 def demo(
@@ -98,6 +135,8 @@ def demo(
 
 def receivers_table(rows: list[dict[str, Any]]) -> Table:
     """Bob and Eve of one or several runs, a line each."""
+    from privsc.report import decibel
+
     table = Table("SNR", "who", "message errors", "PSNR", "private PSNR", "SSIM", "private SSIM", "recognised as")
     for figures in rows:
         link = figures["link"]
@@ -109,7 +148,7 @@ def receivers_table(rows: list[dict[str, Any]]) -> Table:
             known = one["identified"] or ("nobody" if one["regions"] else "–")
             psnr = "exact" if one["exact"] else number(one["psnr"], 2, " dB")
             table.add_row(
-                f"{snr:g} dB", who.capitalize(), number(None if rate is None else 100 * rate, 3, " %"), psnr,
+                decibel(snr), who.capitalize(), number(None if rate is None else 100 * rate, 3, " %"), psnr,
                 number(one["psnr_private"], 2, " dB"), number(one["ssim"], 3), number(one["ssim_private"], 3),
                 "image lost" if one["failure"] else escape(known),
             )  # fmt: skip

@@ -48,8 +48,8 @@ class RunConfig(BaseModel):
     def _known_channel(cls, name: str) -> str:
         from phy.channel import CHANNELS  # loads torch, which `privsc --help` should not wait for
 
-        if name not in CHANNELS:
-            raise ValueError(f"choose one of {', '.join(CHANNELS)}")
+        if name not in (*CHANNELS, "zmq"):  # zmq: a flowgraph at the other end of two sockets (phy.bridge)
+            raise ValueError(f"choose one of {', '.join(CHANNELS)}, zmq")
         return name
 
     @field_validator("codec")

@@ -54,9 +54,9 @@ def run_picture(trial: Trial) -> bytes:
     columns = [
         ("original", trial.sent.image, ["hidden: " + hidden]),
         ("transmitted", trial.sent.guarded.masked, [f"{link['channel_uses']:,} symbols, CBR {link['cbr']:.2f}"]),
-        (f"received, {link['snr_db']:g} dB", trial.bob.heard.image, [_errors(link["message_error_rate"])]),
+        (f"received, {decibel(link['snr_db'])}", trial.bob.heard.image, [_errors(link["message_error_rate"])]),
         ("Bob, with K", trial.bob.restored, _lines(figures["bob"])),
-        (f"Eve, {link['eve_snr_db']:g} dB, without K", trial.eve.restored, _lines(figures["eve"])),
+        (f"Eve, {decibel(link['eve_snr_db'])}, without K", trial.eve.restored, _lines(figures["eve"])),
     ]
     height, width = trial.sent.image.shape[:2]
     figure, panels = _canvas(1, len(columns), width / height)
@@ -66,6 +66,11 @@ def run_picture(trial: Trial) -> bytes:
         x0, y0, x1, y1 = detection.box
         panels[0][0].add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor="#ffd33d", linewidth=1.5))
     return _png(figure)
+
+
+def decibel(snr: float | None) -> str:
+    """An SNR in words; None where a receiver had to measure it and no frame arrived."""
+    return "no signal" if snr is None else f"{snr:g} dB"
 
 
 def grid_picture(trials: Sequence[Trial], truth: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -61,9 +62,26 @@ def no_stage(name: str) -> None:
     """Tell nobody."""
 
 
-def send(image: np.ndarray, database: Database, models: Models, config: RunConfig) -> tuple[Sent, dict[str, float]]:
+@dataclass(frozen=True)
+class Links:
+    """Bob's link, which is the transmitter's too, and Eve's."""
+
+    bob: Link
+    eve: Link
+
+    @classmethod
+    def simulated(cls, config: RunConfig) -> Links:
+        """The channel that the configuration names, for both."""
+        link = Link(config.codec, config.channel)
+        return cls(link, link)
+
+
+def send(
+    image: np.ndarray, database: Database, models: Models, config: RunConfig, links: Links | None = None
+) -> tuple[Sent, dict[str, float]]:
     """Guard and transmitter; S is [H, W, 3] uint8. Also says how long each took [s]."""
-    transmitter = Transmitter(models.guard, database, Link(config.codec, config.channel), config.coding, config.quality)
+    link = (links or Links.simulated(config)).bob
+    transmitter = Transmitter(models.guard, database, link, config.coding, config.quality)
     start = time.perf_counter()
     guarded = transmitter.guarded(image)
     middle = time.perf_counter()
@@ -72,23 +90,24 @@ def send(image: np.ndarray, database: Database, models: Models, config: RunConfi
 
 
 def run_trial(
-    image: np.ndarray, database: Database, models: Models, config: RunConfig, stage: Stage = no_stage
-) -> Trial:
-    """S, [H, W, 3] uint8, through the whole chain."""
+    image: np.ndarray, database: Database, models: Models, config: RunConfig, stage: Stage = no_stage,
+    links: Links | None = None,
+) -> Trial:  # fmt: skip
+    """S, [H, W, 3] uint8, through the whole chain; `links` where no simulated channel carries it."""
     stage("guard and transmitter")
-    sent, seconds = send(image, database, models, config)
-    return receive_trial(sent, seconds, database, models, config, stage)
+    sent, seconds = send(image, database, models, config, links)
+    return receive_trial(sent, seconds, database, models, config, stage, links)
 
 
 def receive_trial(
     sent: Sent, seconds: dict[str, float], database: Database, models: Models, config: RunConfig,
-    stage: Stage = no_stage,
+    stage: Stage = no_stage, links: Links | None = None,
 ) -> Trial:  # fmt: skip
     """Both receivers and all figures, for what `send` made with the same codec and coding."""
-    link, seeds, size = Link(config.codec, config.channel), config.seeds(), sent.image.shape[:2]
-    bob = Receiver(link, models.recovery, database, steps=config.steps, init=config.init)
+    links, seeds, size = links or Links.simulated(config), config.seeds(), sent.image.shape[:2]
+    bob = Receiver(links.bob, models.recovery, database, steps=config.steps, init=config.init)
     word = config.eve_class_word or class_word(sent.guarded, database)
-    eve = Eavesdropper(link, models.recovery, word, steps=config.steps)
+    eve = Eavesdropper(links.eve, models.recovery, word, steps=config.steps)
 
     stage("channel and receivers")
     start = time.perf_counter()
@@ -162,8 +181,8 @@ def _link_figures(sent: Sent, bob: Seen, eve: Seen, config: RunConfig) -> dict[s
     uses = int(sent.on_air.channel_uses)
     return {
         "channel": config.channel,
-        "snr_db": config.snr_db,
-        "eve_snr_db": config.snr_of_eve,
+        "snr_db": _measured(bob) if config.channel == "zmq" else config.snr_db,
+        "eve_snr_db": _measured(eve) if config.channel == "zmq" else config.snr_of_eve,
         "message_error_rate": at_bob.message_error_rate,
         "frames_sent": at_bob.frames_sent,
         "frames_lost": at_bob.frames_lost,
@@ -174,3 +193,9 @@ def _link_figures(sent: Sent, bob: Seen, eve: Seen, config: RunConfig) -> dict[s
         "codec": config.codec,
         "coding": config.coding,
     }
+
+
+def _measured(seen: Seen) -> float | None:
+    """Es/N0 [dB] as the receiver found it, where a flowgraph and not we set it; None where no frame arrived."""
+    value = seen.heard.reception.snr_db
+    return round(value, 2) if math.isfinite(value) else None

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from phy.bridge import Bridge, BridgeLink
+from privsc.cli_run import _carrier
+from privsc.config import RunConfig
+from privsc.database import Database
+from privsc.report import run_files
+from privsc.trial import Models, run_trial
 from tests.flowgraphs.radio import module
 from tests.flowgraphs.test_zmq import Program, free_port
+from tests.privsc.fakes import COLOURS, BoxGuard, ColourRecovery
+from tests.privsc.samples import scene
+from tests.privsc.worker_process import BOX, make_k
 
 pytestmark = pytest.mark.radio
 
 
-def test_an_image_crosses_the_channel_flowgraph_twice(tmp_path) -> None:
-    done = module("flowgraphs.variants", str(tmp_path), "channel_zmq")
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory):
+    """Folder with the channel's program."""
+    folder = tmp_path_factory.mktemp("channel")
+    done = module("flowgraphs.variants", str(folder), "channel_zmq")
     assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_an_image_crosses_the_channel_flowgraph_twice(programs) -> None:
     tx, bob, eve = (f"tcp://127.0.0.1:{free_port()}" for _ in range(3))
     body = np.random.default_rng(0).integers(0, 256, 30000, dtype=np.uint8).tobytes()
-    program = Program(tmp_path, "channel_zmq", tx_endpoint=tx, bob_endpoint=bob, eve_endpoint=eve, snr_of_bob=20,
+    program = Program(programs, "channel_zmq", tx_endpoint=tx, bob_endpoint=bob, eve_endpoint=eve, snr_of_bob=20,
                       snr_of_eve=5)  # fmt: skip
     try:
         with Bridge(tx, {"bob": bob, "eve": eve}, timeout=30) as bridge:
@@ -30,3 +47,23 @@ def test_an_image_crosses_the_channel_flowgraph_twice(tmp_path) -> None:
                 assert abs(heard["bob"].snr_db - 20) < 1.5 and abs(heard["eve"].snr_db - 5) < 1.5
     finally:
         program.end()
+
+
+def test_a_run_with_a_flowgraph_for_its_channel(programs, tmp_path) -> None:
+    """What `privsc run --channel zmq` does, fakes for networks: the SNR reported is the one that was measured."""
+    tx, bob, eve = (f"tcp://127.0.0.1:{free_port()}" for _ in range(3))
+    image = scene(80, 128)
+    x0, y0, x1, y1 = BOX
+    image[y0:y1, x0:x1] = COLOURS["Vicky"]
+    config = RunConfig.build(channel="zmq", snr_db=33)
+    program = Program(programs, "channel_zmq", tx_endpoint=tx, bob_endpoint=bob, eve_endpoint=eve, snr_of_bob=20,
+                      snr_of_eve=12)  # fmt: skip
+    try:
+        with _carrier(config, tx, bob, eve) as links, Database.open(make_k(tmp_path)) as db:
+            trial = run_trial(image, db, Models(BoxGuard({"Vicky": BOX}), ColourRecovery()), config, links=links)
+    finally:
+        program.end()
+    figures = json.loads(run_files(trial)["report.json"])
+    assert abs(figures["link"]["snr_db"] - 20) < 1.5 and abs(figures["link"]["eve_snr_db"] - 12) < 1.5
+    assert figures["link"]["frames_lost"] == 0 and figures["link"]["channel"] == "zmq"
+    assert (figures["bob"]["identified"], figures["eve"]["identified"]) == ("Vicky", None)
