@@ -5,8 +5,9 @@
 
 Raw complex64 samples, no header and no tags (``pass_tags`` off), in messages of 64 Ki samples; a high-water mark of 16
 messages holds the writer back where the reader is slow, and nothing is dropped. A stream has no end mark, since the
-flowgraph's own blocks would not pass it on: silence follows the samples, and an exchange is over when a receiver has as
-many samples as were sent and half of the silence, which allows for clocks that differ (0.1 % of the samples at most).
+flowgraph's own blocks would not pass it on: silence follows the samples. An exchange has all it needs when each
+receiver has as many samples as were sent and half of the silence, which allows for clocks that differ (0.1 % of the
+samples at most); it then takes the rest of the silence too, so that the next exchange begins at its own samples.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from phy.link import Link
 MESSAGE = 1 << 16  # [samples]
 HIGH_WATER = 16  # messages, either side
 _SILENCE = 1 << 18  # [samples] at least
+_QUIET = 0.5  # [s] without a sample after which the rest of the silence is taken to have come
 
 
 class BridgeError(LinkError):
@@ -88,7 +90,7 @@ class Bridge:
             poller.register(socket, zmq.POLLIN)
         poller.register(self._out, zmq.POLLOUT)
         at, moved = 0, time.monotonic()
-        while min(got.values()) < wanted:
+        while min(got.values()) < len(stream):
             for socket, _ in poller.poll(100):
                 if socket is self._out:
                     self._out.send(stream[at : at + MESSAGE].tobytes())
@@ -100,7 +102,10 @@ class Bridge:
                     parts[names[socket]].append(samples)
                     got[names[socket]] += len(samples)
                 moved = time.monotonic()
-            if time.monotonic() - moved > self.timeout:
+            still = time.monotonic() - moved
+            if still > _QUIET and at >= len(stream) and min(got.values()) >= wanted:
+                break
+            if still > self.timeout:
                 raise BridgeError(self._silent(at, got, wanted))
         return {name: np.concatenate(pieces) for name, pieces in parts.items()}
 

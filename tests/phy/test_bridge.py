@@ -57,6 +57,9 @@ def test_no_sample_is_lost(tmp_path, delay, rate) -> None:
         with Bridge(tx, {"bob": bob, "eve": eve}, timeout=10) as bridge:
             got = bridge.exchange(iq)
             again = bridge.exchange(iq)
+            for k in (1, 2, 3):  # later exchanges begin at their own samples
+                part = np.full(MESSAGE + k, k, np.complex64)
+                assert np.array_equal(bridge.exchange(part)["eve"][: MESSAGE + k], part)
     finally:
         echo.ended.set()
     assert again is got  # one transmission, heard twice
