@@ -19,7 +19,7 @@ from tests.privsc.fakes import COLOURS, BoxGuard, ColourRecovery
 from tests.privsc.samples import scene
 from tests.privsc.worker_process import BOX, make_k
 
-pytestmark = pytest.mark.radio
+pytestmark = pytest.mark.radio("gnuradio", "zmq", "yaml")
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from tests.privsc.fakes import COLOURS
 from tests.privsc.samples import encoded, scene
 from tests.privsc.worker_process import BOX
 
-pytestmark = pytest.mark.radio
+pytestmark = pytest.mark.radio("gnuradio", "zmq", "yaml")
 FILES = {"masked.png", "mask.png", "received.png", "bob.png", "eve.png", "report.png", "report.json"}
 GRAPHS = sorted(path.stem for path in (ROOT / "flowgraphs").glob("*.grc"))
 

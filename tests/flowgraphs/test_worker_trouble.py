@@ -11,7 +11,7 @@ from tests.flowgraphs.radio import script
 from tests.flowgraphs.test_blocks import SETUP
 from tests.privsc.samples import encoded, scene
 
-pytestmark = pytest.mark.radio
+pytestmark = pytest.mark.radio("gnuradio", "zmq", "yaml")
 
 
 def test_images_go_on_after_the_worker_was_killed(tmp_path: Path) -> None:

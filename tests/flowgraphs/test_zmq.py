@@ -17,7 +17,7 @@ from tests.flowgraphs.test_run import photo, worker  # noqa: F401  (fixtures)
 from tests.privsc.fakes import COLOURS
 from tests.privsc.worker_process import BOX
 
-pytestmark = pytest.mark.radio
+pytestmark = pytest.mark.radio("gnuradio", "zmq", "yaml")
 NAMES = ("rx_bob_zmq", "rx_eve_zmq", "channel_zmq", "tx_zmq")
 
 
@@ -80,7 +80,7 @@ def test_a_photograph_crosses_four_programs(programs, photo, worker, tmp_path) -
 
 
 def test_each_flowgraph_starts_and_stops_twenty_times(programs) -> None:
-    """In one process: no hang, no thread and no descriptor more than after the second time."""
+    """In one process: no hang; threads and descriptors at the end as at the beginning."""
     code = """
 import json, sys
 from pathlib import Path
@@ -105,4 +105,6 @@ print(json.dumps(state))
     state = script(code, str(programs), *NAMES)
     assert len(state) == 4
     for name, counts in state.items():
-        assert len(counts) == 20 and counts[-1][0] <= counts[1][0] and counts[-1][1] <= counts[1][1], (name, counts)
+        assert len(counts) == 20
+        for one in zip(*counts, strict=True):  # ZMQ's own threads take a moment to go; a leak would be one each time
+            assert min(one[-3:]) <= max(one[:3]), (name, counts)

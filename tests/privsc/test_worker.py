@@ -179,7 +179,7 @@ def test_the_shipped_networks_serve_the_command(tmp_path: Path) -> None:
         process.stdin.close()
     assert process.wait(timeout=60) == 0
     assert [e["name"] for e in guarded.header["result"]["entities"]] == ["Chelsea"]
-    assert guarded.buffers["image"].shape == (170, 256, 3) and 0.1 < guarded.buffers["mask"].mean() < 0.9
+    assert guarded.buffers["image"].shape == (170, 256, 3) and 0.1 < guarded.buffers["mask"].mean() < 0.97
     assert not np.array_equal(seen["bob"].buffers["restored"], seen["eve"].buffers["restored"])
     assert figures["bob"]["psnr_private"] is not None and figures["eve_class_word"] == "cat"
 
