@@ -107,6 +107,15 @@ def spread_points(
     return centres[rows, columns]
 
 
+def _without_islands(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Mask [H, W] with holes and small uncovered spots (under 1 % of its area) covered, also at the picture's edge."""
+    labels, count = ndimage.label(~mask)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    small = sizes < 0.01 * mask.sum()
+    small[0] = False
+    return ndimage.binary_fill_holes(mask | small[labels])
+
+
 def _grown(seeds: NDArray[np.bool_], allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The parts of ``allowed`` [h, w] that are connected to ``seeds``, and the seeds."""
     return ndimage.binary_propagation(seeds, mask=allowed | seeds, structure=np.ones((3, 3)))
@@ -172,7 +181,7 @@ class Guard:
         if (mask & cells).sum() < AGREEMENT * cells.sum():  # M_chi missed: all that resembles the entity at all joins
             alike = similarity >= WEAK * similarity[matched].min()
             mask = mask | features.patch_cells(_grown(matched, alike), image_size)
-        return dilate(ndimage.binary_fill_holes(mask), round(MARGIN * max(image_size))), points
+        return _without_islands(dilate(mask, round(MARGIN * max(image_size)))), points
 
     @staticmethod
     def keep_prompted(mask: NDArray[np.bool_], points: NDArray[np.float32]) -> NDArray[np.bool_]:
