@@ -116,8 +116,8 @@ def short_digest(k_digest: bytes) -> bytes:
 def interleaver(length: int) -> np.ndarray:
     """Byte order on air: position j carries byte order[j], [length] int64.
 
-    order[j] = j a mod length, with a coprime to the length, near length times the golden ratio's fraction, and with small
-    partial quotients in the continued fraction of a / length (three-distance theorem): any run of consecutive
+    order[j] = j a mod length, with a coprime to the length, near length times the golden ratio's fraction, and with
+    small partial quotients in the continued fraction of a / length (three-distance theorem): any run of consecutive
     positions, so any lost frame, is spread evenly over all bytes. Computed, not drawn: the same everywhere.
     """
     if length < 1:
