@@ -31,6 +31,7 @@ test: ## all tests
 
 bench: setup ## speed beside that of well-known packages, measured in the same minute
 	@$(PYTHON) -m tests.bench.bench_privsc
+	@$(PYTHON) -m tests.bench.bench_codec
 	@PYTHONPATH=. /usr/bin/python3 -m tests.bench.bench_burst
 
 lint: setup ## ruff and mypy
