@@ -44,9 +44,21 @@ for a, ap, b, bp in ((source, "photo", guard, "image"), (guard, "payload", encod
     tb.msg_connect(a, ap, b, bp)
 tb.start()
 assert until(lambda: images.num_messages() >= 2, 40)
-os.kill(first.pid, signal.SIGSTOP)     # it takes requests no more, and is then killed with one in its queue
-assert until(lambda: guard.counts["taken"] > guard.counts["answered"] + 1, 20)
-time.sleep(1)
+
+def asked():                           # a request has been sent and is not answered
+    counts = guard._client.counts
+    return counts["sent"] > sum(counts[end] for end in ("answered", "refused", "busy", "lost"))
+
+def stopped_during_a_request():        # the worker takes requests no more, and is then killed with one in its queue
+    while not asked():
+        time.sleep(0)
+    os.kill(first.pid, signal.SIGSTOP)
+    time.sleep(1)
+    if not asked():                    # the answer was on its way already
+        os.kill(first.pid, signal.SIGCONT)
+    return asked()
+
+assert until(stopped_during_a_request, 60)
 first.kill(); first.wait()
 before = images.num_messages()
 second = worker()
