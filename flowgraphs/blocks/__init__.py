@@ -8,6 +8,7 @@ from flowgraphs.blocks.image_sink import image_sink
 from flowgraphs.blocks.image_source import image_source
 from flowgraphs.blocks.recovery import recovery
 from flowgraphs.blocks.run_report import run_report
+from flowgraphs.blocks.sionna_channel import sionna_channel
 
 __all__ = ["frame_encoder", "frame_receiver", "guard", "image_assembler", "image_sink", "image_source", "recovery",
-           "run_report"]  # fmt: skip
+           "run_report", "sionna_channel"]  # fmt: skip
