@@ -30,7 +30,7 @@ def _table(figures: Iterable) -> Table:
 @app.command(epilog="Example: privsc eval guard --photos DIR")
 def guard(photos: PhotosOption = None, subject: SubjectOption = None) -> None:
     """Identity, false alarms, masks and latency of the guard."""
-    from privsc.evaluate import evaluate_guard
+    from privsc.evaluate_guard import evaluate_guard
 
     with stages() as stage:
         figures = list(evaluate_guard(photos, only=subject or (), progress=stage("guard")))
@@ -50,7 +50,7 @@ def recovery(
     seed: SeedOption = 0,
 ) -> None:
     """The whole chain on the last photograph of each subject, all subjects in one K."""
-    from privsc.evaluate import evaluate_recovery, summarise
+    from privsc.evaluate_recovery import evaluate_recovery, summarise
 
     with stages() as stage:
         rows = list(evaluate_recovery(

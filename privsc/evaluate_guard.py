@@ -1,0 +1,67 @@
+"""The guard measured on photographs that nobody trained on: `privsc eval guard`."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from privsc.database import Database
+from privsc.evaluate import Figure, Progress, enrol_subjects, last_photo, mean, share, subjects_in
+from privsc.features import load_encoder
+from privsc.guard import COVER, MARGIN, Guard, spread_points
+from privsc.photos import Pet, photos_folder, read_pets
+from privsc.regions import dilate, intersection_over_union
+from privsc.text import load_text_encoder
+from privsc.trial import Models
+
+
+def pet_mask(guard: Guard, pet: Pet, rng: np.random.Generator) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Decoder's mask [H, W] and the covering mask with its margin, prompted by random patches on the animal."""
+    features = load_encoder()(pet.image)
+    on_animal = features.region_weights(pet.mask) >= 0.5
+    if not on_animal.any():
+        on_animal = features.region_weights(pet.mask) >= features.region_weights(pet.mask).max()
+    points = spread_points(rng.random(on_animal.shape).astype(np.float32), on_animal, features.centres)
+    probability, _ = guard.segmenter.probability(pet.image.shape[:2], features.fitted, features.maps, points)
+    covering = dilate(guard.keep_prompted(probability > COVER, points), round(MARGIN * max(pet.mask.shape)))
+    return probability > 0.5, covering
+
+
+def evaluate_guard(
+    photos: Path | None, *, only: Sequence[str] = (), progress: Progress | None = None
+) -> Iterator[Figure]:
+    """Identity, false alarms, masks and latency."""
+    folder, models = photos_folder(photos), Models.load()
+    guard, names = models.guard, subjects_in(folder, only)
+    with tempfile.TemporaryDirectory() as scratch:
+        db = Database.create(Path(scratch) / "K.db", load_encoder().identity, load_text_encoder().identity)
+        with db:
+            entities = enrol_subjects(db, folder, names, personalise=False, progress=progress)
+        first, found, extra, seconds = [], [], [], []
+        for name in names:
+            image = last_photo(folder, name)
+            start = time.perf_counter()
+            result = guard(image, entities)
+            seconds.append(time.perf_counter() - start)
+            first.append(guard.rank(image, entities)[0].name == name)
+            found.append(any(detection.name == name for detection in result.detections))
+            extra.append(any(detection.name != name for detection in result.detections))
+        yield share("identity, top-1", first)
+        yield share("entity found and masked", found)
+        yield share("someone else masked as well", extra)
+        pets = list(read_pets(folder, held_out=True))
+        yield share("false alarms on strangers (pets)", [bool(guard(pet.image, entities).detections) for pet in pets])
+        overlaps, covered, rng = [], [], np.random.default_rng(0)
+        for pet in pets:
+            mask, covering = pet_mask(guard, pet, rng)
+            overlaps.append(intersection_over_union(mask & ~pet.unsure, pet.mask))
+            covered.append(100 * float(covering[pet.mask].mean()))
+        yield mean("mask IoU, pets outside training", overlaps)
+        yield mean("private pixels covered", covered, "%")
+        yield Figure("private pixels covered, worst", min(covered), None, None, len(covered), "%")
+        yield mean("guard latency", seconds, "s")
