@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import zmq
 
+from phy.endpoints import stream_socket
 from phy.errors import LinkError
 from phy.link import Link
 
@@ -53,10 +54,7 @@ class Bridge:
             raise BridgeError(f"{tx}: cannot open the bridge ({error}); is another program there?") from error
 
     def _open(self, kind: int, endpoint: str) -> zmq.Socket:
-        socket = self._context.socket(kind)
-        socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.SNDHWM, HIGH_WATER)
-        socket.setsockopt(zmq.RCVHWM, HIGH_WATER)
+        socket = stream_socket(self._context, kind, HIGH_WATER)
         socket.bind(endpoint) if kind == zmq.PUSH else socket.connect(endpoint)
         return socket
 

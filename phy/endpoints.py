@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import select
+import sys
 from urllib.parse import urlsplit
 
 import zmq
@@ -53,3 +56,8 @@ def connected(socket: zmq.Socket, endpoint: str) -> None:
         socket.connect(endpoint)
     except zmq.ZMQError as error:
         raise EndpointError(f"{endpoint}: cannot connect there ({error}); write tcp://HOST:PORT") from error
+
+
+def input_ended() -> bool:
+    """Has standard input come to its end: how a program that others start knows that they are gone."""
+    return bool(select.select([sys.stdin], [], [], 0)[0]) and not os.read(sys.stdin.fileno(), 4096)

@@ -15,9 +15,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import secrets
-import select
 import signal
 import sys
 from collections import Counter
@@ -28,7 +26,7 @@ import numpy as np
 import zmq
 
 from phy.channel import CHANNELS, FIRST_LAG, KNOTS_PER_DOPPLER_PERIOD, Channel
-from phy.endpoints import bound, check_loopback, stream_socket
+from phy.endpoints import bound, check_loopback, input_ended, stream_socket
 from phy.errors import PhyError
 from phy.impulses import MAX_BUFFER, MAX_KNOTS, ImpulseError, Segment, encode
 
@@ -88,7 +86,7 @@ class Server:
         poller = zmq.Poller()
         for socket in self._sockets:
             poller.register(socket, zmq.POLLOUT)
-        while not (until_eof and _input_ended()):
+        while not (until_eof and input_ended()):
             for socket, _ in poller.poll(200):
                 name = self._sockets[socket]
                 try:
@@ -97,10 +95,6 @@ class Server:
                     continue
                 self.counts[name] += 1
                 ready[name] = encode(next(self._sources[name]))
-
-
-def _input_ended() -> bool:
-    return bool(select.select([sys.stdin], [], [], 0)[0]) and not os.read(sys.stdin.fileno(), 4096)
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -67,3 +67,25 @@ def test_a_run_with_a_flowgraph_for_its_channel(programs, tmp_path) -> None:
     assert abs(figures["link"]["snr_db"] - 20) < 1.5 and abs(figures["link"]["eve_snr_db"] - 12) < 1.5
     assert figures["link"]["frames_lost"] == 0 and figures["link"]["channel"] == "zmq"
     assert (figures["bob"]["identified"], figures["eve"]["identified"]) == ("Vicky", None)
+
+
+def test_no_sample_is_lost_through_gnu_radio() -> None:
+    """The figures' command, with fewer samples: a slow reader, and a CURVE link on the way."""
+    done = module("tests.bench.bench_bridge", "3e6", "plain", "slow", "curve")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = {line.split()[0]: line.split()[1:4] for line in done.stdout.splitlines()[2:]}
+    assert rows == dict.fromkeys(("plain", "slow", "curve"), ["0", "0", "3000000"])
+
+
+def test_the_count_sees_what_is_lost_repeated_or_changed() -> None:
+    """The command's own arithmetic, against streams that are not whole."""
+    from tests.bench.bench_bridge import Count
+
+    whole = np.arange(1000, dtype=np.uint64)
+    for numbers, missing, wrong in ((whole, 0, 0), (np.delete(whole, [3, 4, 700]), 3, 0), (whole[:990], 10, 0),
+                                    (np.insert(whole, 500, whole[400:410]), 0, 10), (whole[10:], 10, 0),
+                                    (np.where(whole == 5, np.uint64(1 << 60), whole), 1, 1)):  # fmt: skip
+        count = Count()
+        for part in np.array_split(numbers, 7):
+            count.add(part, 1000)
+        assert (count.missing + 1000 - count.next, count.wrong) == (missing, wrong)
