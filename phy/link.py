@@ -35,7 +35,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +48,7 @@ from phy.coded import OUTER_FLAG, named
 from phy.errors import LinkError
 from phy.format import ImageFormat
 from phy.frame import Kind
+from phy.rx import ReceivedFrame
 from phy.waveform import BurstWaveform, SymbolWaveform, Waveform
 
 HEAD_CODEC = "ae8x8"
@@ -203,8 +204,13 @@ class Link:
     def decode(self, sent: Transmission, y: np.ndarray, *, k_digest: bytes | None) -> Reception:
         """Samples y [N] or [A, N] to bytes. ``sent`` gives the frame starts and what errors are counted against."""
         refusals: Counter[str] = Counter()
+        return self.assemble(sent, self._waveform.receive(y, sent.starts, refusals), refusals, k_digest=k_digest)
+
+    def assemble(self, sent: Transmission, received_frames: Iterable[ReceivedFrame], refusals: Counter[str], *,
+                 k_digest: bytes | None) -> Reception:  # fmt: skip
+        """Frames that a receiver found (a radio's, say) to bytes; refusals: what it counted, completed here."""
         frames = []
-        for received in self._waveform.receive(y, sent.starts, refusals):
+        for received in received_frames:
             if received.header.image_id == sent.image_id:
                 frames.append(received)
             else:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from privsc.errors import ConfigError
 
+MEASURED = ("zmq", "radio")  # channels that we do not make: a flowgraph (phy.bridge), a radio (privsc.radio)
 Decibel = Annotated[float, Field(ge=-30, le=60, allow_inf_nan=False)]
 
 
@@ -48,7 +49,7 @@ class RunConfig(BaseModel):
     def _known_channel(cls, name: str) -> str:
         from phy.channel import CHANNELS  # loads torch, which `privsc --help` should not wait for
 
-        if name not in (*CHANNELS, "zmq"):  # zmq: a flowgraph at the other end of two sockets (phy.bridge)
+        if name not in (*CHANNELS, *MEASURED):
             raise ValueError(f"choose one of {', '.join(CHANNELS)}, zmq")
         return name
 

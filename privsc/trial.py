@@ -12,7 +12,7 @@ import numpy as np
 
 from phy.link import Link
 from privsc import metrics
-from privsc.config import RunConfig
+from privsc.config import MEASURED, RunConfig
 from privsc.database import Database
 from privsc.system import Eavesdropper, Receiver, Seen, Sent, Transmitter
 
@@ -181,8 +181,8 @@ def _link_figures(sent: Sent, bob: Seen, eve: Seen, config: RunConfig) -> dict[s
     uses = int(sent.on_air.channel_uses)
     return {
         "channel": config.channel,
-        "snr_db": _measured(bob) if config.channel == "zmq" else config.snr_db,
-        "eve_snr_db": _measured(eve) if config.channel == "zmq" else config.snr_of_eve,
+        "snr_db": _measured(bob) if config.channel in MEASURED else config.snr_db,
+        "eve_snr_db": _measured(eve) if config.channel in MEASURED else config.snr_of_eve,
         "message_error_rate": at_bob.message_error_rate,
         "frames_sent": at_bob.frames_sent,
         "frames_lost": at_bob.frames_lost,
@@ -196,6 +196,6 @@ def _link_figures(sent: Sent, bob: Seen, eve: Seen, config: RunConfig) -> dict[s
 
 
 def _measured(seen: Seen) -> float | None:
-    """Es/N0 [dB] as the receiver found it, where a flowgraph and not we set it; None where no frame arrived."""
+    """Es/N0 [dB] as the receiver found it, where a flowgraph or the air and not we set it; None where no frame arrived."""
     value = seen.heard.reception.snr_db
     return round(value, 2) if math.isfinite(value) else None

@@ -1,0 +1,109 @@
+"""Bob's and Eve's receive chain on a stream of samples: own noise, own receiver, frames as they come.
+
+    samples ──(own noise)──► StreamReceiver ──► frames ──► whoever listens, digests
+
+Chains of one capture share nothing but the samples. Fed with the same blocks they find the same, bit by bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hardware.streaming import BLOCK
+from phy.demodulator import BurstFrame
+from phy.frame import Kind
+from phy.stream import StreamReceiver
+
+
+@dataclass
+class Tally:
+    """Sums over the frames of a chain. snr, cfo, ppm, evm: means over frames are total / frames."""
+
+    frames: int = 0
+    good: int = 0
+    snr_db: float = 0.0
+    cfo: float = 0.0
+    clock_ppm: float = 0.0
+    kinds: Counter = field(default_factory=Counter)
+
+    def add(self, frame: BurstFrame) -> None:
+        self.frames += 1
+        self.good += frame.crc_ok
+        self.snr_db += frame.snr_db
+        self.cfo += frame.cfo
+        self.clock_ppm += frame.clock_ppm
+        self.kinds[frame.header.kind.name] += 1
+
+
+class Chain:
+    """One receiver. noise_db: [dB of full scale] power per sample of white noise that is added first, None for none;
+    seed: of that noise; tell: called with each frame. digest: SHA-256 over headers and bodies of all frames in order."""
+
+    def __init__(self, name: str, *, noise_db: float | None = None, seed: int = 0,
+                 tell: Callable[[str, BurstFrame], None] = lambda name, frame: None, batch: int = BLOCK) -> None:  # fmt: skip
+        self.name, self._tell = name, tell
+        self.receiver = StreamReceiver(batch=batch)
+        self._noise = None if noise_db is None else np.float32(10 ** (noise_db / 20) / np.sqrt(2))
+        self._rng = np.random.default_rng(seed)
+        self._noisy = np.zeros(BLOCK, np.complex64)
+        self._drawn = np.zeros(2 * BLOCK, np.float32)
+        self.tally = Tally()
+        self._hash = hashlib.sha256()
+
+    def push(self, samples: np.ndarray) -> None:
+        """[N] complex64, full scale 1."""
+        if self._noise is not None:
+            drawn, noisy = self._drawn[: 2 * len(samples)], self._noisy[: len(samples)]
+            self._rng.standard_normal(dtype=np.float32, out=drawn)
+            np.multiply(drawn, self._noise, out=drawn)
+            np.add(samples, drawn.view(np.complex64), out=noisy)
+            samples = noisy
+        self._take(self.receiver.push(samples))
+
+    def finish(self) -> None:
+        """The stream has ended."""
+        self._take(self.receiver.flush())
+
+    def _take(self, frames: list[BurstFrame]) -> None:
+        for frame in frames:
+            self.tally.add(frame)
+            self._hash.update(frame.header.pack())
+            self._hash.update(frame.body.tobytes())
+            self._tell(self.name, frame)
+
+    @property
+    def digest(self) -> str:
+        return self._hash.hexdigest()
+
+    def summary(self) -> dict:
+        """What is told of a chain; absent means are None."""
+        tally, count = self.tally, self.tally.frames
+
+        def mean(total: float, digits: int) -> float | None:
+            return round(total / count, digits) if count else None
+
+        return {
+            "frames": count, "crc_ok": tally.good, "kinds": dict(tally.kinds), "snr_db": mean(tally.snr_db, 2),
+            "cfo": mean(tally.cfo, 6), "clock_ppm": mean(tally.clock_ppm, 2), "counts": dict(self.receiver.counts),
+            "refusals": {cause: n for cause, n in self.receiver.refusals.items() if n}, "digest": self.digest,
+        }  # fmt: skip
+
+
+def frame_event(name: str, frame: BurstFrame) -> tuple[dict, dict[str, np.ndarray]]:
+    """A frame as a message: fields, and buffers header (packed), body, and of a head frame its symbols, which
+    repetitions are combined by."""
+    fields = {
+        "event": "frame", "chain": name, "crc_ok": frame.crc_ok, "start": frame.start, "end": frame.end,
+        "snr_db": frame.snr_db, "cfo": frame.cfo, "clock_ppm": frame.clock_ppm, "evm_db": frame.evm_db,
+        "codec": frame.codec, "kind": frame.header.kind.name, "sequence": frame.header.sequence,
+        "image_id": frame.header.image_id,
+    }  # fmt: skip
+    buffers = {"header": np.frombuffer(frame.header.pack(), np.uint8), "body": frame.body}
+    if frame.header.kind == Kind.HEAD:
+        buffers["symbols"] = frame.symbols.view(np.float32)
+    return fields, buffers
