@@ -20,10 +20,19 @@ if TYPE_CHECKING:
 ImageArgument = Annotated[Path, typer.Argument(metavar="IMAGE", help="Photograph to send.")]
 
 
-def guard(image: ImageArgument, database: DatabaseOption, out: OutOption) -> None:
+MaskOption = Annotated[
+    str, typer.Option("--mask", metavar="SHAPE", help="What is removed: silhouette, silhouette+N (N px more), or box.")
+]
+
+
+def guard(
+    image: ImageArgument, database: DatabaseOption, out: OutOption, mask: MaskOption = "silhouette",
+) -> None:  # fmt: skip
     """Hide the entities of K in a photograph: writes masked.png, mask.png and guard.json."""
     from privsc.files import ResultFolder, read_photo
+    from privsc.hiding import MaskShape, shaped
 
+    shape = MaskShape.parse(mask)
     photo = read_photo(image)
 
     from privsc.database import Database  # the networks take seconds to load: not for a photograph that is none
@@ -34,7 +43,7 @@ def guard(image: ImageArgument, database: DatabaseOption, out: OutOption) -> Non
 
     encoder = load_encoder()
     with Database.open(database, encoder.identity) as db:
-        guarded = Guard(encoder, load_segmenter())(photo, db.entities())
+        guarded = shaped(photo, Guard(encoder, load_segmenter())(photo, db.entities()), shape)
     with ResultFolder(out) as results:
         for name, data in guard_files(guarded).items():
             results.add(name, data)
@@ -57,6 +66,7 @@ def run(
     max_side: Annotated[int, typer.Option(metavar="PX", help="Larger photographs are scaled down to this.")] = 640,
     steps: Annotated[int | None, typer.Option(help="Denoising steps; the model's own number if left out.")] = None,
     init: Annotated[str, typer.Option(help="Where Bob's recovery starts: reference or noise.")] = "reference",
+    mask: MaskOption = "silhouette",
     eve_class: Annotated[
         str | None, typer.Option(metavar="WORD", help="Class word that Eve knows; the true one if left out.")
     ] = None,
@@ -80,7 +90,7 @@ def run(
     data = read_bytes(image)
     config = RunConfig.build(
         channel=channel, snr_db=snr, eve_snr_db=eve_snr, seed=seed, codec=codec, coding=coding, quality=quality,
-        max_side=max_side, steps=steps, init=init, eve_class_word=eve_class,
+        max_side=max_side, steps=steps, init=init, mask=mask, eve_class_word=eve_class,
     )  # fmt: skip
     photo = decode_photo(data, str(image), config.max_side)
 

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from privsc.errors import ConfigError
+from privsc.hiding import MaskShape
 
 MEASURED = ("zmq", "radio")  # channels that we do not make: a flowgraph (phy.bridge), a radio (privsc.radio)
 Decibel = Annotated[float, Field(ge=-30, le=60, allow_inf_nan=False)]
@@ -27,6 +28,7 @@ class RunConfig(BaseModel):
         max_side: longest side [px] of the image sent; a larger photograph is scaled down first.
         steps: denoising steps of the recovery, None for the model's own number.
         init: where Bob's reverse process starts, `reference` (the best-fitting sample of K) or `noise` (the paper's).
+        mask: shape of what is removed, `silhouette`, `silhouette+N` (N pixels more all round) or `box` (privsc.hiding).
         eve_class_word: the word Eve knows, None for the class word of what was hidden: the strongest Eve of the paper.
     """
 
@@ -42,6 +44,7 @@ class RunConfig(BaseModel):
     max_side: Annotated[int, Field(ge=64, le=2048)] = 640
     steps: Annotated[int, Field(ge=1, le=1000)] | None = None
     init: Literal["reference", "noise"] = "reference"
+    mask: str = "silhouette"
     eve_class_word: Annotated[str, Field(min_length=1, max_length=64)] | None = None
 
     @field_validator("channel")
@@ -61,6 +64,14 @@ class RunConfig(BaseModel):
         if name not in available():
             raise ValueError(f"choose one of {', '.join(available())}")
         return name
+
+    @field_validator("mask")
+    @classmethod
+    def _known_mask(cls, text: str) -> str:
+        try:
+            return str(MaskShape.parse(text))
+        except ConfigError as error:
+            raise ValueError(str(error).removeprefix("mask: ").rpartition("; got")[0]) from error
 
     @classmethod
     def build(cls, **options: Any) -> RunConfig:

@@ -20,6 +20,7 @@ from phy.link import Link, Reception, Transmission
 from privsc import payload
 from privsc.database import Database
 from privsc.errors import DatabaseError, PayloadError
+from privsc.hiding import MaskShape, shaped
 from privsc.levels import reserve_black, restore_black
 
 if TYPE_CHECKING:  # torch is loaded where the networks are made, not where they are used
@@ -68,15 +69,18 @@ class Seen:
 
 
 class Transmitter:
-    """Hides the entities of K in an image and sends the rest."""
+    """Hides the entities of K in an image and sends the rest; `mask` is the shape of what is removed."""
 
-    def __init__(self, guard: Guard, database: Database, link: Link, coding: str = "pixels", quality: int = 80):
+    def __init__(
+        self, guard: Guard, database: Database, link: Link, coding: str = "pixels", quality: int = 80, *,
+        mask: str = "silhouette",
+    ):  # fmt: skip
         self.guard, self.database, self.link = guard, database, link
-        self.coding, self.quality = coding, quality
+        self.coding, self.quality, self.shape = coding, quality, MaskShape.parse(mask)
 
     def guarded(self, image: np.ndarray) -> GuardResult:
         """S, [H, W, 3] uint8, to (A, M, detections)."""
-        return self.guard(image, self.database.entities())
+        return shaped(image, self.guard(image, self.database.entities()), self.shape)
 
     def send(self, image: np.ndarray, guarded: GuardResult | None = None, image_id: int = 0) -> Sent:
         """S to symbols on the air; `guarded` when the guard has seen the image already."""

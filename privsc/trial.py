@@ -81,7 +81,7 @@ def send(
 ) -> tuple[Sent, dict[str, float]]:
     """Guard and transmitter; S is [H, W, 3] uint8. Also says how long each took [s]."""
     link = (links or Links.simulated(config)).bob
-    transmitter = Transmitter(models.guard, database, link, config.coding, config.quality)
+    transmitter = Transmitter(models.guard, database, link, config.coding, config.quality, mask=config.mask)
     start = time.perf_counter()
     guarded = transmitter.guarded(image)
     middle = time.perf_counter()
