@@ -29,6 +29,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +192,7 @@ class Proxy:
                 poller.unregister(self._sink)
                 poller.register(self._source, zmq.POLLIN)
 
-    def _event(self, event: dict[str, Any]) -> None:
+    def _event(self, event: Mapping[str, Any]) -> None:
         """What libzmq says about the CURVE link."""
         kind = event["event"]
         if kind == zmq.EVENT_HANDSHAKE_SUCCEEDED and self._authenticator is None:

@@ -13,7 +13,8 @@ from flowgraphs import pdu
 from flowgraphs.blocks.image_sink import write
 from flowgraphs.worker_block import image_of, worker_block
 from flowgraphs.worker_client import WorkerClient
-from phy.codec import bytes_to_messages, shipped
+from phy.codec import bytes_to_messages
+from phy.coded import named
 
 _PARTS = ("original", "payload", "sent", "bob", "eve")
 _OPEN = 16  # images of which something is still missing
@@ -108,10 +109,11 @@ class run_report(worker_block):
 
     def _link(self, parts: dict) -> dict:
         """The link's figures as in `privsc run`."""
-        sent, codec = parts["sent"][0], shipped(parts["sent"][0]["codec"])
-        body = parts["payload"][1]
-        figures = {"channel": self.channel, "snr_db": self.snr_db, "eve_snr_db": self.eve_snr_db, "codec": codec.name,
-                   "frames_sent": sent["frames_sent"], "channel_uses": sent["channel_uses"]}  # fmt: skip
+        sent, body = parts["sent"][0], parts["payload"][1]
+        codec, _ = named(sent["codec"])
+        figures = {"channel": self.channel, "snr_db": self.snr_db, "eve_snr_db": self.eve_snr_db,
+                   "codec": sent["codec"], "frames_sent": sent["frames_sent"],
+                   "channel_uses": sent["channel_uses"]}  # fmt: skip
         for prefix, who in (("", "bob"), ("eve_", "eve")):
             seen = parts[who][0]
             figures[f"{prefix}message_error_rate"] = message_error_rate(body, seen, codec.k)

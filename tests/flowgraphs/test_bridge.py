@@ -74,7 +74,7 @@ def test_no_sample_is_lost_through_gnu_radio() -> None:
     done = module("tests.bench.bench_bridge", "3e6", "plain", "slow", "curve")
     assert done.returncode == 0, done.stdout + done.stderr
     rows = {line.split()[0]: line.split()[1:4] for line in done.stdout.splitlines()[2:]}
-    assert rows == dict.fromkeys(("plain", "slow", "curve"), ["0", "0", "3000000"])
+    assert rows == {name: ["0", "0", "3000000"] for name in ("plain", "slow", "curve")}
 
 
 def test_the_count_sees_what_is_lost_repeated_or_changed() -> None:
