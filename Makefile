@@ -5,7 +5,7 @@ RESULTS ?= results/demo
 RADIO := PYTHONPATH=. /usr/bin/python3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo radio-demo companion test bench lint
+.PHONY: help setup demo radio-demo companion driver test bench lint
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /	/'
@@ -25,8 +25,13 @@ companion: ## gnuradio-companion with our blocks, loopback.grc opened
 	@sh scripts/setup.sh radio
 	@GRC_BLOCKS_PATH="$(CURDIR)/flowgraphs/blocks" PYTHONPATH="$(CURDIR)" gnuradio-companion flowgraphs/loopback.grc
 
+driver: ## the virtual radio, a SoapySDR module in hardware/soapy_zmq/build
+	@sh scripts/setup.sh radio
+	@sh scripts/driver.sh
+
 test: ## all tests
 	@sh scripts/setup.sh radio
+	@sh scripts/driver.sh if-possible
 	@$(PYTHON) -m pytest
 
 bench: setup ## speed beside that of well-known packages, measured in the same minute

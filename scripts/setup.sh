@@ -82,7 +82,12 @@ radio_side() {
             missing="$missing ${need#*:}"
     done
     command -v SoapySDRUtil >/dev/null 2>&1 || missing="$missing soapysdr-tools"
+    # the virtual radio is built here
     [ -e /usr/include/SoapySDR/Device.hpp ] || missing="$missing libsoapysdr-dev"
+    [ -e /usr/include/zmq.h ] || missing="$missing libzmq3-dev"
+    for need in cmake:cmake c++:g++ make:make pkg-config:pkg-config; do
+        command -v "${need%%:*}" >/dev/null 2>&1 || missing="$missing ${need#*:}"
+    done
     [ -n "$missing" ] || return 0
     if may_install; then
         # shellcheck disable=SC2086  # a list of words
