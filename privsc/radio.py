@@ -1,0 +1,309 @@
+"""A radio as the link of the chain: transmitter, Bob's and Eve's receivers, in processes of their own.
+
+    Transmission.iq ──► sender's process ──► device ~~~ air ~~~ device ──► Bob's process ──frames──► RadioLink ──► Bob
+                                                            └── device ──► Eve's process ──frames──► RadioLink ──► Eve
+
+Bob's device may be the sender's own (full duplex). Without a device of her own, Eve's chain runs on Bob's capture.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from hardware.client import Station
+from hardware.errors import ProfileError
+from hardware.profile import Profile
+from phy.assembly import PREFIX, assemble_body, assemble_head
+from phy.frame import Header, Kind, short_digest
+from phy.link import Link, LinkStats, Reception, Transmission
+from phy.rx import ReceivedFrame
+from privsc import payload
+from privsc.errors import PayloadError
+
+BOB, EVE = "bob", "eve"
+_SETTLE = 0.3  # [s] a receiver runs before something is sent, and after
+_AUTO = "auto"
+
+Statistics = Callable[[str, dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Who uses which radio. bob is sender: one full-duplex device. eve None: her chain hears Bob's capture, with white
+    noise of ``eve_noise_db`` [dB of full scale] added."""
+
+    sender: Profile | None
+    bob: Profile
+    eve: Profile | None = None
+    eve_noise_db: float | None = None
+    transmit: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        one = self.sender is self.bob
+        if self.sender is not None and self.sender.tx is None:
+            raise ProfileError(f"{self.sender.name}: tx: this radio only receives; choose another --profile to send with")
+        if one and self.bob.duplex == "half":
+            raise ProfileError(f"{self.bob.name}: duplex: it cannot hear while it sends; give a second device with "
+                               "--rx-profile (and --rx-args serial=... where both are of a kind)")  # fmt: skip
+        for profile in filter(None, (self.bob, self.eve)):
+            if profile.rx is None:
+                raise ProfileError(f"{profile.name}: rx: is missing; this radio cannot receive")
+            if self.sender is not None and abs(profile.sample_rate - self.sender.sample_rate) > 1e-6 * profile.sample_rate:
+                raise ProfileError(f"{profile.name}: radio.sample_rate: must be the sender's, "
+                                   f"{self.sender.sample_rate:g}; got {profile.sample_rate:g}")  # fmt: skip
+
+
+def connected(setup: Setup) -> Setup:
+    """Virtual radios whose endpoints are "auto" get a piece of air of their own."""
+    air = f"{os.getpid()}-{secrets.token_hex(4)}"
+    ears: list[str] = []
+
+    def receiver(profile: Profile, who: str) -> Profile:
+        if not profile.virtual:
+            return profile
+        if profile.device.get("rx") == _AUTO:
+            profile = replace(profile, device={**profile.device, "rx": f"ipc://@privsc-{air}-{who}"})
+        ears.append(profile.device.get("rx", ""))
+        return profile
+
+    one = setup.sender is setup.bob
+    eve = None if setup.eve is None else receiver(setup.eve, EVE)
+    bob = receiver(setup.bob, BOB)
+    sender = bob if one else setup.sender
+    if sender is not None and sender.virtual:
+        device = dict(sender.device)
+        if device.get("tx") == _AUTO:
+            device["tx"] = ";".join(ears)
+        if not one:
+            device["rx"] = "none"
+        sender = replace(sender, device=device, rx=sender.rx if one else None)
+    elif sender is not None and not one:
+        sender = replace(sender, rx=None)
+    if bob.virtual:
+        bob = sender if one and sender is not None else replace(bob, device={**bob.device, "tx": "none"}, tx=None)
+    return replace(setup, sender=sender, bob=bob, eve=eve)
+
+
+@dataclass
+class Ear:
+    """What one chain heard. events: the fields of its frames, in order; frames: the frames themselves."""
+
+    events: list[dict[str, Any]] = field(default_factory=list)
+    frames: list[ReceivedFrame] = field(default_factory=list)
+    summary: dict[str, Any] = field(default_factory=dict)
+
+    def take(self, fields: dict[str, Any], buffers: dict[str, np.ndarray]) -> None:
+        """A frame event."""
+        header = Header.unpack(buffers["header"].tobytes())
+        symbols = buffers["symbols"].view(np.complex64) if "symbols" in buffers else None
+        self.frames.append(ReceivedFrame(header, buffers["body"], fields["crc_ok"], fields["start"], fields["snr_db"],
+                                         symbols))  # fmt: skip
+        self.events.append({key: value for key, value in fields.items() if key not in ("privsc", "id", "event")})
+
+
+class Air:
+    """The radio processes of a set-up, for one exchange.
+
+    frames: keep the frames; on_statistics: told once a second, with the name of the process ("bob", "eve", "sender").
+    """
+
+    def __init__(self, setup: Setup, *, frames: bool = True, on_statistics: Statistics = lambda who, told: None):
+        self.setup = connected(setup)
+        self.ears: dict[str, Ear] = {BOB: Ear(), EVE: Ear()}
+        self.gaps: list[dict[str, Any]] = []
+        self.told: dict[str, dict[str, Any]] = {}
+        self.hardware: dict[str, str] = {}
+        self.actual: dict[str, Any] = {}
+        self._frames, self._on_statistics = frames, on_statistics
+        self._stack = ExitStack()
+        self.stations: dict[str, Station] = {}
+        try:
+            self._open()
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def _open(self) -> None:
+        setup, one = self.setup, self.setup.sender is self.setup.bob
+        for who, profile, ways in ((BOB, setup.bob, ["rx", "tx"] if one else ["rx"]), (EVE, setup.eve, ["rx"]),
+                                   ("sender", None if one else setup.sender, ["tx"])):  # fmt: skip
+            if profile is None:
+                continue
+            station = self._stack.enter_context(Station(self._listener(who)))
+            self.stations[who] = station
+            opened = station.ask("open", profile=profile.as_dict(), transmit=setup.transmit, directions=ways)
+            self.hardware[who], self.actual[who] = opened["hardware"], opened["actual"]
+        if one:
+            self.stations["sender"] = self.stations[BOB]
+
+    def _listener(self, who: str) -> Callable[[dict[str, Any], dict[str, np.ndarray]], None]:
+        def hear(fields: dict[str, Any], buffers: dict[str, np.ndarray]) -> None:
+            kind = fields.get("event")
+            if kind == "frame":
+                self.ears[fields["chain"]].take(fields, buffers)
+            elif kind == "statistics":
+                self.told[who] = fields
+                self._on_statistics(who, fields)
+            elif kind == "gap" and who == BOB:
+                self.gaps.append({key: fields[key] for key in ("at", "lost", "why")})
+
+        return hear
+
+    @property
+    def _receivers(self) -> list[str]:
+        return [who for who in (BOB, EVE) if who in self.stations]
+
+    def chains(self, who: str) -> list[dict[str, Any]]:
+        """The chains that run in the process of Bob or Eve."""
+        if who == EVE or self.setup.eve is not None:
+            return [{"name": who}]
+        eve = {"name": EVE, "noise_db": self.setup.eve_noise_db, "seed": self.setup.seed}
+        return [{"name": BOB}, eve]
+
+    def listen(self, record: Path | None = None, settle: float = _SETTLE) -> None:
+        """Begin reception; record: file for Bob's samples."""
+        for who in self._receivers:
+            self.stations[who].ask("receive", chains=self.chains(who), frames=self._frames,
+                                   record=str(record.absolute()) if record and who == BOB else None)  # fmt: skip
+        self.wait(settle)
+
+    def setting(self, who: str, name: str, value: str) -> None:
+        """A setting of one device's driver."""
+        self.stations[who].ask("setting", name=name, value=value)
+
+    def scaled(self, iq: np.ndarray) -> tuple[np.ndarray, float]:
+        """(samples whose largest part is the profile's amplitude, the factor)."""
+        assert self.setup.sender is not None and self.setup.sender.tx is not None
+        peak = float(np.abs(iq.view(np.float32)).max())
+        factor = self.setup.sender.tx.amplitude / max(peak, 1e-12)
+        return iq * np.float32(factor), factor
+
+    def noise_for(self, snr_db: float, factor: float, who: str) -> None:
+        """Give a virtual receiver the noise that makes Es/N0 = snr_db [dB] of symbols of energy 1 times factor."""
+        setup = self.setup
+        profile = setup.bob if who == BOB else setup.eve
+        if profile is None or not profile.virtual or setup.sender is None or setup.sender.tx is None:
+            raise ProfileError("an SNR can only be asked of virtual radios; of a real one, gains and cables make it")
+        loss = float(profile.device.get("path_loss", 60.0))
+        level = 20 * math.log10(factor) + (setup.sender.tx.gain or 0.0) - loss  # at the receiver's input
+        self.setting(who, "noise_floor", f"{level - snr_db:.4f}")
+
+    def send(self, iq: np.ndarray, *, delay: float | None = 0.2, repeat: int = 1,
+             progress: Callable[..., None] | None = None) -> None:  # fmt: skip
+        """iq, [N] complex64 of full scale 1, on the air; returns when the last sample is out."""
+        sender = self.stations["sender"]
+        sender.load(iq)
+        begun = sender.ask("transmit", delay=delay, repeat=repeat)
+        start, whole = time.monotonic(), begun["seconds"] * max(repeat, 1) + (delay or 0.0)
+        while not (told := sender.ask("sent"))["done"]:
+            self.wait(0.1)
+            if progress:
+                progress(min(time.monotonic() - start, whole), whole)
+        self.sent_counts = told["counts"]
+
+    def wait(self, seconds: float) -> None:
+        """Let every process tell what it has to tell."""
+        until = time.monotonic() + seconds
+        while True:
+            for station in dict.fromkeys(self.stations.values()):
+                station.wait(0.01)
+            if time.monotonic() >= until:
+                return
+
+    def finish(self, settle: float = _SETTLE) -> dict[str, dict[str, Any]]:
+        """End reception; what each receiving process says in the end."""
+        self.wait(settle)
+        ended = {}
+        for who in self._receivers:
+            ended[who] = self.stations[who].ask("stop")
+            for name, summary in ended[who]["chains"].items():
+                self.ears[name].summary = summary
+        return ended
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def __enter__(self) -> Air:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None):
+        self.close()
+
+
+@dataclass(frozen=True)
+class RadioLink(Link):
+    """A link whose channel is the air: ``receive`` gives what the ear heard. SNR and seed do not matter."""
+
+    channel: str = "external"
+    ear: Ear = field(default_factory=Ear, compare=False)
+
+    def receive(self, sent: Transmission | None, *, snr_db: float, seed: int, k_digest: bytes | None) -> Reception:
+        refusals: Counter[str] = Counter(self.ear.summary.get("refusals", {}))
+        if sent is None:
+            return reception(self.ear.frames, refusals, k_digest)
+        return self.assemble(sent, self.ear.frames, refusals, k_digest=k_digest)
+
+
+def reception(frames: list[ReceivedFrame], refusals: Counter[str], k_digest: bytes | None) -> Reception:
+    """Frames of an image of which only they are known: the image that most of them belong to."""
+    images = Counter(one.header.image_id for one in frames)
+    chosen = images.most_common(1)[0][0] if images else None
+    frames = [one for one in frames if one.header.image_id == chosen]
+    group = assemble_head([one for one in frames if one.header.kind == Kind.HEAD])
+    bodies = [one for one in frames if one.header.kind == Kind.BODY]
+    shapes = Counter((one.header.total, one.header.count) for one in bodies)
+    if group is not None:
+        length = PREFIX.unpack(group[: PREFIX.size])[0]
+        shapes = Counter({shape: n for shape, n in shapes.items() if shape[0] == length})
+    total, count = shapes.most_common(1)[0][0] if shapes else (0, 0)
+    bodies = [one for one in bodies if (one.header.total, one.header.count) == (total, count)]
+    usable = bodies if _survives_errors(group) else [one for one in bodies if one.crc_ok]
+    body, body_ok = assemble_body(usable, total)
+    exact = {one.header.sequence for one in bodies if one.crc_ok}
+    missing = tuple(i for i in range(count) if i not in exact)
+    digests = Counter(one.header.k_digest for one in frames)
+    linear = [10 ** (one.snr_db / 10) for one in frames]
+    return Reception(
+        head=None if group is None else group[PREFIX.size :], body=body, body_ok=body_ok,
+        body_crc_ok=bool(count) and not missing, missing=missing,
+        k_digest_matches=digests.most_common(1)[0][0] == short_digest(k_digest) if k_digest and digests else None,
+        snr_db=10 * math.log10(sum(linear) / len(linear)) if linear else math.nan,
+        stats=LinkStats(None, count, count - len({one.header.sequence for one in usable}),
+                        sum(not one.crc_ok for one in bodies), 0),
+        refusals=dict(refusals),
+    )  # fmt: skip
+
+
+def _survives_errors(group: bytes | None) -> bool:
+    """Raw pixels: a wrong message costs one sample, so frames with a wrong CRC are used too."""
+    if group is None:
+        return False
+    try:
+        return payload.Head.from_bytes(group[PREFIX.size :]).coding == "pixels"
+    except PayloadError:
+        return False
+
+
+def payload_digest(ear: Ear) -> str:
+    """SHA-256 over the payloads of all frames of an ear, in the order of the air: header and body, CRC included."""
+    state = hashlib.sha256()
+    for one in ear.frames:
+        state.update(one.header.pack())
+        state.update(one.body.tobytes())
+    return state.hexdigest()
+
+
