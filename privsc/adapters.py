@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import struct
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -13,16 +15,18 @@ from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dic
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from privsc.errors import DatabaseError
+from privsc.errors import DatabaseError, Notice
 
 NAME = "entity"
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "conv1", "conv2", "conv_in", "conv_out")
 
 
-def attach(unet: UNet2DConditionModel, rank: int) -> list[torch.nn.Parameter]:
+def attach(
+    unet: UNet2DConditionModel, rank: int, targets: tuple[str, ...] = TARGETS
+) -> list[torch.nn.Parameter]:
     """Add a fresh adapter of ``rank`` to the network and return its parameters; everything else is frozen."""
     unet.requires_grad_(False)
-    unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(TARGETS)), adapter_name=NAME)
+    unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(targets)), adapter_name=NAME)
     return [parameter for parameter in unet.parameters() if parameter.requires_grad]
 
 
@@ -32,16 +36,54 @@ def detach(unet: UNet2DConditionModel) -> None:
     unet._hf_peft_config_loaded = False
 
 
-def to_bytes(unet: UNet2DConditionModel, rank: int) -> bytes:
-    """The attached adapter in fp16."""
+def to_bytes(
+    unet: UNet2DConditionModel, rank: int, identity: str, targets: tuple[str, ...] = TARGETS
+) -> bytes:
+    """The attached adapter in fp16; ``identity`` names the model that it was trained on."""
     state = get_peft_model_state_dict(unet, adapter_name=NAME)
-    metadata = {"rank": str(rank), "targets": json.dumps(TARGETS)}
+    metadata = {"rank": str(rank), "targets": json.dumps(targets), "model": identity}
     return save({name: value.half().contiguous() for name, value in state.items()}, metadata)
 
 
-def _rank(adapter: bytes) -> int:
-    (length,) = struct.unpack("<Q", adapter[:8])
-    return int(json.loads(adapter[8 : 8 + length])["__metadata__"]["rank"])
+@dataclass(frozen=True)
+class Head:
+    """What an adapter says of itself: its rank, the layers that it adapts, the model (None where it does not say)."""
+
+    rank: int
+    targets: tuple[str, ...]
+    model: str | None
+
+
+def read_head(adapter: bytes) -> Head:
+    """The head of an adapter.
+
+    Raises:
+        DatabaseError: where the bytes are no adapter.
+    """
+    try:
+        (length,) = struct.unpack("<Q", adapter[:8])
+        said = json.loads(adapter[8 : 8 + length])["__metadata__"]
+        return Head(int(said["rank"]), tuple(map(str, json.loads(said["targets"]))), said.get("model"))
+    except (struct.error, KeyError, ValueError, TypeError) as error:
+        raise DatabaseError(f"an adapter in K is damaged ({type(error).__name__}); enrol the entity again") from error
+
+
+def fits(adapter: bytes | None, identity: str, name: str) -> bytes | None:
+    """The adapter where it was made for the model ``identity``; None, with a notice, where for another one.
+
+    An adapter without a model's name is taken as one of privsc-mini.
+    """
+    if adapter is None:
+        return None
+    made_for = read_head(adapter).model
+    if made_for == identity or (made_for is None and identity.startswith("privsc-mini")):
+        return adapter
+    warnings.warn(
+        f"{name}: the adapter in K was made for {made_for or 'privsc-mini'}, not for {identity}; painting without it "
+        "(enrol the entity again with the options of this run)",
+        Notice, stacklevel=2,
+    )  # fmt: skip
+    return None
 
 
 @contextmanager
@@ -54,11 +96,12 @@ def applied(unet: UNet2DConditionModel, adapter: bytes | None) -> Iterator[None]
     if adapter is None:
         yield
         return
+    head = read_head(adapter)
     try:
-        rank, tensors = _rank(adapter), load(adapter)
-    except (struct.error, KeyError, ValueError, SafetensorError) as error:
+        tensors = load(adapter)
+    except (ValueError, SafetensorError) as error:
         raise DatabaseError(f"an adapter in K is damaged ({type(error).__name__}); enrol the entity again") from error
-    attach(unet, rank)
+    attach(unet, head.rank, head.targets)
     try:
         try:
             outcome = set_peft_model_state_dict(unet, {n: t.float() for n, t in tensors.items()}, adapter_name=NAME)

@@ -12,21 +12,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from privsc.choice import DEFAULT, Choice
 from privsc.database import Database
 from privsc.entity import Entity, Sample, check_name, name_key
 from privsc.errors import EnrolmentError, EntityError
-from privsc.features import Encoder, ImageFeatures, load_encoder, pool
+from privsc.features import Encoder, ImageFeatures, pool
 from privsc.files import decode_photo, encode_png, strip_photo
 from privsc.guard import GAMMA, Guard, weakest_match
-from privsc.segmenter import load_segmenter
-from privsc.strangers import load_strangers, stranger_scores
+from privsc.strangers import PATCHES, diverse_patches, load_strangers, stranger_scores
 from privsc.text import load_text_encoder
 
 ROUNDS = 2
 """Times that masks and f_k improve one another."""
-GAMMA_RANGE = (0.45, 0.6)
-"""Limits of a calibrated threshold: below, chance resemblance; above, another light would hide the entity."""
-
 FAR = 0.5
 """An entity is also described as it looks at this share of its size: a second prototype for one that is far away."""
 
@@ -104,8 +101,21 @@ def far_prototype(views: Sequence[_View], encoder: Encoder) -> NDArray[np.float3
     return _mean(pooled)
 
 
-def calibrate(views: Sequence[_View], f_k: NDArray[np.float32], strangers: NDArray[np.float32]) -> float:
-    """Gamma: between what strangers reach and what each sample reaches against the others' mean.
+def backgrounds(views: Sequence[_View]) -> NDArray[np.float32]:
+    """Patches [views, PATCHES, d] off the masks: strangers that come with the samples, for an encoder without others."""
+    rows = []
+    for view in views:
+        off = view.features.patches[view.features.region_weights(view.mask) == 0]
+        if len(off):
+            chosen = diverse_patches(off)
+            rows.append(np.resize(chosen, (PATCHES, chosen.shape[1])))
+    return np.stack(rows) if rows else np.zeros((0, PATCHES, 0), np.float32)
+
+
+def calibrate(
+    views: Sequence[_View], f_k: NDArray[np.float32], strangers: NDArray[np.float32], limits: tuple[float, float]
+) -> float:
+    """Gamma, within ``limits``: between what strangers reach and what each sample reaches against the others' mean.
 
     Six tenths of the way from the strangers to the worst of the entity's own samples, each held out in turn.
     """
@@ -120,7 +130,7 @@ def calibrate(views: Sequence[_View], f_k: NDArray[np.float32], strangers: NDArr
     else:
         least = weakest_match(views[0].features.patches @ f_k) - 0.15  # a sample resembles itself too well
     gamma = floor + 0.6 * (least - floor)
-    return float(np.clip(gamma, *GAMMA_RANGE))
+    return float(np.clip(gamma, *limits))
 
 
 def make_entity(
@@ -129,6 +139,7 @@ def make_entity(
     prompt: str | None = None,
     class_word: str | None = None,
     progress: Progress | None = None,
+    choice: Choice = DEFAULT,
 ) -> Entity:
     """Everything about an entity but its adapter, from encoded photographs.
 
@@ -139,7 +150,7 @@ def make_entity(
     if not photos:
         raise EnrolmentError(f"{name}: enrolment needs at least one photograph; got none")
     report = progress or (lambda done, total, what: None)
-    encoder, segmenter, text = load_encoder(), load_segmenter(), load_text_encoder()
+    text, (encoder, segmenter) = load_text_encoder(), choice.pair()
     guard = Guard(encoder, segmenter)
     kept = [strip_photo(photo, f"{name}, photograph {n + 1}") for n, photo in enumerate(photos)]
     images = [decode_photo(photo, f"{name}, photograph {n + 1}") for n, photo in enumerate(kept)]
@@ -155,7 +166,8 @@ def make_entity(
     word = class_word or "subject"
     prompt = prompt or (f"a photo of the {word} {name}" if class_word else f"a photo of {name}")
     prototypes = np.stack([f_k, far_prototype(views, encoder)])
-    gamma = calibrate(views, f_k, load_strangers(encoder.identity))
+    strangers = load_strangers(encoder.identity)
+    gamma = calibrate(views, f_k, strangers if len(strangers) else backgrounds(views), encoder.gamma_range)
     samples = tuple(Sample(photo, encode_png(view.mask)) for photo, view in zip(kept, views, strict=True))
     entity = Entity(
         name=name, prompt=prompt, class_word=word, samples=samples, f_k=f_k, prototypes=prototypes,
@@ -174,14 +186,19 @@ def enrol(
     personalise: bool = True,
     seed: int = 0,
     progress: Progress | None = None,
+    choice: Choice = DEFAULT,
+    steps: int | None = None,
 ) -> Entity:
-    """Make an entity from photographs, personalise U_theta on it (Algorithm 2), add it to K; all or nothing."""
+    """Make an entity from photographs, personalise U_theta on it (Algorithm 2), add it to K; all or nothing.
+
+    Args:
+        choice: the networks; K must have been made for their encoder.
+        steps: of Algorithm 2, None for the model's own number.
+    """
     check_name(name)
     if any(name_key(entity.name) == name_key(name) for entity in db.entities()):
         raise EntityError(f"{name}: is in {db.path} already; remove it first or choose another name")
-    entity = make_entity(name, photos, prompt, class_word, progress)
+    entity = make_entity(name, photos, prompt, class_word, progress, choice)
     if personalise:
-        from privsc.personalise import personalise as run_personalise
-
-        entity = replace(entity, adapter=run_personalise(entity, seed=seed, progress=progress))
+        entity = replace(entity, adapter=choice.personalise(entity, seed=seed, steps=steps, progress=progress))
     return db.add(entity)

@@ -9,6 +9,10 @@ class PrivscError(Exception):
     """Root of the errors of `privsc`."""
 
 
+class Notice(UserWarning):
+    """Something that goes on, but not as a user may expect; the command line prints it as one line on stderr."""
+
+
 class ConfigError(PrivscError):
     """An option or a key of a configuration file has an impossible value."""
 

@@ -56,6 +56,7 @@ class Encoder(Protocol):
 
     identity: str
     dim: int
+    gamma_range: tuple[float, float]  # limits of a Gamma that enrolment calibrates
 
     def __call__(self, image: NDArray[np.uint8], fill: float = 1.0) -> ImageFeatures:
         """Features of HWC uint8, seen at ``fill`` of the usual size."""
@@ -69,6 +70,7 @@ class Lite0Encoder:
     """
 
     FINE = 0.3
+    gamma_range = (0.45, 0.6)  # below, chance resemblance; above, another light would hide the entity
 
     def __init__(self, backbone: Lite0) -> None:
         self._backbone = backbone
@@ -83,10 +85,14 @@ class Lite0Encoder:
         joined = torch.cat([F.normalize(maps[16], dim=1) * self.FINE, F.normalize(coarse, dim=1)], dim=1)
         width, height = (-(-side // STRIDE) for side in fitted.size)
         patches = F.normalize(joined, dim=1)[0, :, :height, :width].permute(1, 2, 0).contiguous().numpy()
-        rows, columns = np.mgrid[:height, :width].astype(np.float32)
-        centres = (np.stack([columns, rows], axis=-1) + 0.5) * STRIDE / fitted.scale
-        limit = np.array([image.shape[1] - 1, image.shape[0] - 1], np.float32)
-        return ImageFeatures(patches, np.minimum(centres, limit), maps, fitted)
+        return ImageFeatures(patches, patch_centres(height, width, fitted.scale, image.shape[:2]), maps, fitted)
+
+
+def patch_centres(rows: int, columns: int, scale: float, image_size: tuple[int, int]) -> NDArray[np.float32]:
+    """Centres [rows, columns, 2] of the patches, x, y in pixels of a picture of ``image_size`` (H, W)."""
+    row, column = np.mgrid[:rows, :columns].astype(np.float32)
+    centres = (np.stack([column, row], axis=-1) + 0.5) * STRIDE / scale
+    return np.minimum(centres, np.array([image_size[1] - 1, image_size[0] - 1], np.float32))
 
 
 def pool(patches: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -121,7 +121,7 @@ def personalise(
             optimiser.step()
             if progress is not None:
                 progress(step + 1, config.steps, "personalising")
-        return adapters.to_bytes(unet, config.rank)
+        return adapters.to_bytes(unet, config.rank, model.identity)
     finally:
         adapters.detach(unet)
 

@@ -10,6 +10,7 @@ text embedding. Eve runs the same module on noise, with the generic weights and 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -46,6 +47,7 @@ class Model:
 
     unet: UNet2DConditionModel
     scheduler: DDIMScheduler
+    identity: str = "privsc-mini"
 
 
 @lru_cache(maxsize=2)
@@ -63,7 +65,17 @@ def load_model(folder: Path = WEIGHTS) -> Model:
     except Exception as error:  # diffusers raises many kinds for one truncated file
         kind = type(error).__name__
         raise WeightsError(f"{folder} is truncated or not a diffusion model ({kind}): restore it") from error
-    return Model(unet.to(memory_format=torch.channels_last), scheduler)
+    return Model(unet.to(memory_format=torch.channels_last), scheduler, f"privsc-mini:{weights_digest(folder / 'unet')}")
+
+
+def weights_digest(folder: Path) -> str:
+    """First 12 hex digits of the SHA-256 over the safetensors files of a network's folder, in the order of their names."""
+    hasher = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                hasher.update(block)
+    return hasher.hexdigest()[:12]
 
 
 @lru_cache(maxsize=64)
@@ -228,7 +240,10 @@ class Recovery:
 
     def __init__(self, model: Model | None = None, strength: float = STRENGTH, detail: float = 1.0) -> None:
         self._model = model or load_model()
+        self.identity = self._model.identity
         self._strength, self._detail = strength, detail
+
+    default_steps = STEPS
 
     @staticmethod
     def detect_region(received: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -257,7 +272,7 @@ class Recovery:
         Raises:
             RecoveryError: for steps below 1 or an unknown init.
         """
-        steps = STEPS if steps is None else steps
+        steps = self.default_steps if steps is None else steps
         if steps < 1:
             raise RecoveryError(f"`steps` must be at least 1; got {steps}")
         if init not in INITS:
@@ -281,7 +296,8 @@ class Recovery:
             text, warped = entity.text_embedding, best_sample(entity, picture, part)
         condition, covered = make_condition(picture, part, warped, text, box)
         start_here = warped is not None and init == "reference"
-        with adapters.applied(self._model.unet, entity.adapter if entity else None):
+        adapter = adapters.fits(entity.adapter, self.identity, entity.name) if entity else None
+        with adapters.applied(self._model.unet, adapter):
             x0 = sample(
                 self._model,
                 condition,

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -86,6 +87,8 @@ def letterbox(image: NDArray[np.uint8], side: int = SIDE, fill: float = 1.0) -> 
 class SamLite(nn.Module):
     """Neck, prompt encoder and mask decoder; the backbone is shared with the guard and is not part of the weights."""
 
+    side = SIDE
+
     def __init__(self) -> None:
         super().__init__()
         grid = SIDE // STRIDE
@@ -124,10 +127,30 @@ class SamLite(nn.Module):
         )
 
 
+class PromptedNetwork(Protocol):
+    """What can stand for M_chi: sam-lite, or the decoder of a full SAM (privsc.sam). ``side``: of its square [pixels]."""
+
+    side: int
+
+    def eval(self) -> Any:
+        """The network, without what only training needs."""
+        ...
+
+    def neck(self, maps: dict[int, torch.Tensor]) -> torch.Tensor:
+        """Image embedding [1, 256, side / 16, side / 16] from S_alpha's maps."""
+        ...
+
+    def decode(
+        self, embedding: torch.Tensor, points: torch.Tensor, labels: torch.Tensor, boxes: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits [N, alternatives, side / 4, side / 4] and predicted IoU [N, alternatives]; see ``SamLite.decode``."""
+        ...
+
+
 class Segmenter:
     """M_chi ready to use: S_alpha's maps of a picture and points in, a mask of the picture's size out."""
 
-    def __init__(self, network: SamLite) -> None:
+    def __init__(self, network: PromptedNetwork) -> None:
         self._network = network.eval()
 
     @torch.no_grad()
@@ -157,7 +180,8 @@ class Segmenter:
         boxes = None if box is None else torch.tensor([box], dtype=torch.float32) * fitted.scale
         logits, scores = self._network.decode(embedding, where, kind, boxes)
         best = int(scores[0].argmax())
-        square = F.interpolate(logits[:, best : best + 1], (SIDE, SIDE), mode="bilinear", align_corners=False)
+        side = self._network.side
+        square = F.interpolate(logits[:, best : best + 1], (side, side), mode="bilinear", align_corners=False)
         width, height = fitted.size
         full = F.interpolate(square[:, :, :height, :width], image_size, mode="bilinear", align_corners=False)
         return full[0, 0].sigmoid().numpy(), float(scores[0, best])
