@@ -21,9 +21,7 @@ NAME = "entity"
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "conv1", "conv2", "conv_in", "conv_out")
 
 
-def attach(
-    unet: UNet2DConditionModel, rank: int, targets: tuple[str, ...] = TARGETS
-) -> list[torch.nn.Parameter]:
+def attach(unet: UNet2DConditionModel, rank: int, targets: tuple[str, ...] = TARGETS) -> list[torch.nn.Parameter]:
     """Add a fresh adapter of ``rank`` to the network and return its parameters; everything else is frozen."""
     unet.requires_grad_(False)
     unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(targets)), adapter_name=NAME)
@@ -36,9 +34,7 @@ def detach(unet: UNet2DConditionModel) -> None:
     unet._hf_peft_config_loaded = False
 
 
-def to_bytes(
-    unet: UNet2DConditionModel, rank: int, identity: str, targets: tuple[str, ...] = TARGETS
-) -> bytes:
+def to_bytes(unet: UNet2DConditionModel, rank: int, identity: str, targets: tuple[str, ...] = TARGETS) -> bytes:
     """The attached adapter in fp16; ``identity`` names the model that it was trained on."""
     state = get_peft_model_state_dict(unet, adapter_name=NAME)
     metadata = {"rank": str(rank), "targets": json.dumps(targets), "model": identity}

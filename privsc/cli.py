@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import typer
+from rich.markup import escape
 
 from phy.errors import PhyError
 from privsc import cli_db, cli_eval, cli_models, cli_run, cli_train, cli_worker
-from privsc.errors import PrivscError
+from privsc.cli_common import errors
+from privsc.errors import Notice, PrivscError
 
 # typer carries a click of its own in some versions and uses the package in others; these are the classes it raises.
 UsageError: Any = typer.BadParameter.__mro__[1]
@@ -42,6 +45,7 @@ app.command(epilog="Example: privsc worker all --db K.db")(cli_worker.worker)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # every network is on this machine; nothing asks the hub
+    warnings.showwarning = _notice
     os.environ.setdefault("TQDM_DISABLE", "1")  # libraries draw no bars of their own beside ours
     try:
         given = list(sys.argv[1:] if arguments is None else arguments)
@@ -65,6 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except MemoryError:
         return _fail("not enough memory; try a smaller photograph (--max-side)")
+
+
+def _notice(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    """Our own notices as one line on stderr; what libraries warn of is for their developers."""
+    if issubclass(category, Notice):
+        errors.print(f"privsc: {escape(' '.join(str(message).split()))}", soft_wrap=True)
 
 
 def _fail(message: str) -> int:

@@ -19,6 +19,27 @@ DatabaseArgument = Annotated[Path, typer.Argument(metavar="K.db", help="Privacy 
 OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results; made when missing.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
 
+FULL = "Full models"  # heading of their options in --help
+EncoderOption = Annotated[
+    str, typer.Option("--encoder", metavar="NAME", rich_help_panel=FULL,
+                      help="Image encoder and mask decoder: lite0, sam_vit_b, sam_vit_l or sam_vit_h.")
+]  # fmt: skip
+CheckpointOption = Annotated[
+    Path | None, typer.Option("--checkpoint", metavar="FILE", rich_help_panel=FULL,
+                              help="Weights of a SAM encoder; those of 'privsc models fetch' if left out.")
+]  # fmt: skip
+RecoveryOption = Annotated[
+    str, typer.Option("--recovery", metavar="NAME", rich_help_panel=FULL,
+                      help="What paints: mini (privsc-mini) or sd (Stable Diffusion).")
+]  # fmt: skip
+ModelOption = Annotated[
+    str | None, typer.Option("--model", metavar="DIR", rich_help_panel=FULL,
+                             help="Folder of it in diffusers' layout, or an id in the local Hugging Face cache.")
+]  # fmt: skip
+DeviceOption = Annotated[
+    str, typer.Option("--device", metavar="NAME", rich_help_panel=FULL, help="cpu or cuda, for the full models only.")
+]  # fmt: skip
+
 
 class Stages:
     """A progress display of stages that follow one another; call it with a name to begin the next one.

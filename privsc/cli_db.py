@@ -9,7 +9,17 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from privsc.cli_common import DatabaseArgument, SeedOption, console, stages
+from privsc.cli_common import (
+    CheckpointOption,
+    DatabaseArgument,
+    DeviceOption,
+    EncoderOption,
+    ModelOption,
+    RecoveryOption,
+    SeedOption,
+    console,
+    stages,
+)
 from privsc.database import Database
 
 app = typer.Typer(
@@ -18,12 +28,15 @@ app = typer.Typer(
 
 
 @app.command(epilog="Example: privsc db init K.db")
-def init(database: DatabaseArgument) -> None:
-    """Make an empty K."""
-    from privsc.features import load_encoder
+def init(
+    database: DatabaseArgument, encoder: EncoderOption = "lite0", checkpoint: CheckpointOption = None
+) -> None:  # fmt: skip
+    """Make an empty K, for one image encoder."""
+    from privsc.choice import Choice
     from privsc.text import load_text_encoder
 
-    Database.create(database, load_encoder().identity, load_text_encoder().identity).close()
+    seeing, _ = Choice(encoder, checkpoint).pair()
+    Database.create(database, seeing.identity, load_text_encoder().identity).close()
     console.print(
         f"{escape(str(database))}: made; add someone with: privsc db enrol {escape(str(database))} NAME PHOTO..."
     )
@@ -43,20 +56,29 @@ def enrol(
     personalise: Annotated[
         bool, typer.Option(help="Fine-tune the recovery on it (Algorithm 2); takes minutes, Bob's picture gains.")
     ] = True,
+    steps: Annotated[
+        int | None, typer.Option("--personalise-steps", min=1, max=100_000, help="Steps of Algorithm 2.")
+    ] = None,
     seed: SeedOption = 0,
+    encoder: EncoderOption = "lite0",
+    checkpoint: CheckpointOption = None,
+    recovery: RecoveryOption = "mini",
+    model: ModelOption = None,
+    device: DeviceOption = "cpu",
 ) -> None:
     """Add one entity from three or more photographs of it (one is possible)."""
+    from privsc.choice import Choice
     from privsc.files import find_photos, read_bytes
 
+    choice = Choice(encoder, checkpoint, recovery, model, device)
     data = [read_bytes(path) for path in find_photos(photos)]
 
     from privsc.enrol import enrol as enrol_entity
-    from privsc.features import load_encoder
 
-    with Database.open(database, load_encoder().identity) as db, stages() as stage:
+    with Database.open(database, choice.pair()[0].identity) as db, stages() as stage:
         entity = enrol_entity(
             db, name, data, prompt=prompt, class_word=class_word, personalise=personalise, seed=seed,
-            progress=stage(f"enrolling {escape(name)}"),
+            progress=stage(f"enrolling {escape(name)}"), choice=choice, steps=steps,
         )  # fmt: skip
     console.print(
         f"{escape(entity.name)}: index {entity.index}, {len(entity.samples)} photographs, "

@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from privsc.cli_common import SeedOption, console, number, stages
+from privsc.cli_common import (
+    CheckpointOption,
+    DeviceOption,
+    EncoderOption,
+    ModelOption,
+    RecoveryOption,
+    SeedOption,
+    console,
+    number,
+    stages,
+)
 from privsc.cli_train import PhotosOption
 
 app = typer.Typer(no_args_is_help=True, help="Measure guard and recovery on photographs that nobody trained on.")
@@ -28,12 +38,17 @@ def _table(figures: Iterable) -> Table:
 
 
 @app.command(epilog="Example: privsc eval guard --photos DIR")
-def guard(photos: PhotosOption = None, subject: SubjectOption = None) -> None:
+def guard(
+    photos: PhotosOption = None, subject: SubjectOption = None, encoder: EncoderOption = "lite0",
+    checkpoint: CheckpointOption = None, device: DeviceOption = "cpu",
+) -> None:  # fmt: skip
     """Identity, false alarms, masks and latency of the guard."""
+    from privsc.choice import Choice
     from privsc.evaluate_guard import evaluate_guard
 
+    choice = Choice(encoder, checkpoint, device=device)
     with stages() as stage:
-        figures = list(evaluate_guard(photos, only=subject or (), progress=stage("guard")))
+        figures = list(evaluate_guard(photos, only=subject or (), progress=stage("guard"), choice=choice))
     console.print(_table(figures))
 
 
@@ -48,14 +63,21 @@ def recovery(
         Path | None, typer.Option(metavar="FILE.png", help="Page of pictures: sent, masked, Bob, Eve.")
     ] = None,
     seed: SeedOption = 0,
+    encoder: EncoderOption = "lite0",
+    checkpoint: CheckpointOption = None,
+    painter: RecoveryOption = "mini",
+    model: ModelOption = None,
+    device: DeviceOption = "cpu",
 ) -> None:
     """The whole chain on the last photograph of each subject, all subjects in one K."""
+    from privsc.choice import Choice
     from privsc.evaluate_recovery import evaluate_recovery, summarise
 
+    choice = Choice(encoder, checkpoint, painter, model, device)
     with stages() as stage:
         rows = list(evaluate_recovery(
             photos, snr_db=snr, init=init, personalise=personalise, only=subject or (), seed=seed, pictures=pictures,
-            progress=stage("recovery"),
+            progress=stage("recovery"), choice=choice,
         ))  # fmt: skip
     table = Table("subject", "PSNR private Bob", "Eve", "OpenCV", "SSIM private Bob", "Eve", "Bob sees", "Eve sees")
     for row in rows:

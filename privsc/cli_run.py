@@ -11,7 +11,19 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from privsc.cli_common import DatabaseOption, OutOption, SeedOption, console, number, stages
+from privsc.cli_common import (
+    CheckpointOption,
+    DatabaseOption,
+    DeviceOption,
+    EncoderOption,
+    ModelOption,
+    OutOption,
+    RecoveryOption,
+    SeedOption,
+    console,
+    number,
+    stages,
+)
 
 if TYPE_CHECKING:
     from privsc.config import RunConfig
@@ -27,23 +39,22 @@ MaskOption = Annotated[
 
 def guard(
     image: ImageArgument, database: DatabaseOption, out: OutOption, mask: MaskOption = "silhouette",
+    encoder: EncoderOption = "lite0", checkpoint: CheckpointOption = None, device: DeviceOption = "cpu",
 ) -> None:  # fmt: skip
     """Hide the entities of K in a photograph: writes masked.png, mask.png and guard.json."""
+    from privsc.choice import Choice
     from privsc.files import ResultFolder, read_photo
     from privsc.hiding import MaskShape, shaped
 
-    shape = MaskShape.parse(mask)
+    shape, choice = MaskShape.parse(mask), Choice(encoder, checkpoint, device=device)
     photo = read_photo(image)
 
     from privsc.database import Database  # the networks take seconds to load: not for a photograph that is none
-    from privsc.features import load_encoder
-    from privsc.guard import Guard
     from privsc.report import guard_files
-    from privsc.segmenter import load_segmenter
 
-    encoder = load_encoder()
-    with Database.open(database, encoder.identity) as db:
-        guarded = shaped(photo, Guard(encoder, load_segmenter())(photo, db.entities()), shape)
+    finder = choice.guard()
+    with Database.open(database, finder.identity) as db:
+        guarded = shaped(photo, finder(photo, db.entities()), shape)
     with ResultFolder(out) as results:
         for name, data in guard_files(guarded).items():
             results.add(name, data)
@@ -79,14 +90,21 @@ def run(
     eve_endpoint: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Of --channel zmq: where it gives Eve's.")
     ] = "tcp://127.0.0.1:5562",
+    encoder: EncoderOption = "lite0",
+    checkpoint: CheckpointOption = None,
+    recovery: RecoveryOption = "mini",
+    model: ModelOption = None,
+    device: DeviceOption = "cpu",
 ) -> None:
     """Send a photograph to Bob and to Eve; writes pictures and report.json.
 
     With --channel zmq a flowgraph is the channel (flowgraphs/channel_zmq.grc): it sets the SNR, --snr does not.
     """
+    from privsc.choice import Choice
     from privsc.config import RunConfig
     from privsc.files import decode_photo, read_bytes
 
+    choice = Choice(encoder, checkpoint, recovery, model, device)
     data = read_bytes(image)
     config = RunConfig.build(
         channel=channel, snr_db=snr, eve_snr_db=eve_snr, seed=seed, codec=codec, coding=coding, quality=quality,
@@ -95,18 +113,18 @@ def run(
     photo = decode_photo(data, str(image), config.max_side)
 
     from privsc.database import Database
-    from privsc.features import load_encoder
     from privsc.files import ResultFolder
     from privsc.report import run_files
     from privsc.trial import Models, run_trial
 
+    models = Models.load(choice)
     with (
         _carrier(config, tx_endpoint, bob_endpoint, eve_endpoint) as links,
-        Database.open(database, load_encoder().identity) as db,
+        Database.open(database, models.guard.identity) as db,
         ResultFolder(out) as results,
         stages() as stage,
     ):
-        trial = run_trial(photo, db, Models.load(), config, stage, links)
+        trial = run_trial(photo, db, models, config, stage, links)
         stage("pictures")
         for name, data in run_files(trial).items():
             results.add(name, data)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from privsc.cli_common import CheckpointOption, DeviceOption, EncoderOption, ModelOption, RecoveryOption
 from privsc.errors import ConfigError
 
 
@@ -32,10 +34,18 @@ def worker(
     steps: Annotated[
         int | None, typer.Option(min=1, max=1000, help="Denoising steps; the model's own number if left out.")
     ] = None,
+    encoder: EncoderOption = "lite0",
+    checkpoint: CheckpointOption = None,
+    recovery: RecoveryOption = "mini",
+    model: ModelOption = None,
+    device: DeviceOption = "cpu",
     until_eof: Annotated[bool, typer.Option("--until-eof", help="End when standard input ends.")] = False,
 ) -> None:
     """Serve guard, recovery and report to the blocks of flowgraphs/ over ZMQ, until interrupted."""
+    from privsc.choice import Choice
     from privsc.worker import ROLES, run
+
+    choice = Choice(encoder, checkpoint, recovery, model, device)
 
     chosen = tuple(dict.fromkeys(roles or ["all"]))
     if "all" in chosen:
@@ -47,4 +57,6 @@ def worker(
     unknown = [role for role in chosen if role not in ROLES]
     if unknown:
         raise ConfigError(f"ROLE: choose of {', '.join(ROLES)} or all; got {unknown[0]!r}")
-    run(chosen, database, endpoint, queue_size, until_eof, steps)
+    from privsc.operations import Operations
+
+    run(chosen, database, endpoint, queue_size, until_eof, steps, partial(Operations.load, choice=choice))

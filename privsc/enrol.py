@@ -102,7 +102,7 @@ def far_prototype(views: Sequence[_View], encoder: Encoder) -> NDArray[np.float3
 
 
 def backgrounds(views: Sequence[_View]) -> NDArray[np.float32]:
-    """Patches [views, PATCHES, d] off the masks: strangers that come with the samples, for an encoder without others."""
+    """Patches [views, PATCHES, d] off the masks: strangers that come with the samples."""
     rows = []
     for view in views:
         off = view.features.patches[view.features.region_weights(view.mask) == 0]

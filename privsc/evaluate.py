@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from privsc.choice import DEFAULT, Choice
 from privsc.database import Database
 from privsc.enrol import enrol
 from privsc.entity import Entity
@@ -76,13 +77,14 @@ def class_words(folder: Path) -> dict[str, str]:
 
 
 def enrol_subjects(
-    db: Database, folder: Path, names: Sequence[str], *, personalise: bool, progress: Progress | None
+    db: Database, folder: Path, names: Sequence[str], *, personalise: bool, progress: Progress | None,
+    choice: Choice = DEFAULT,
 ) -> list[Entity]:
     """K of all subjects, from all photographs but the last of each."""
     words, entities = class_words(folder), []
     for number, name in enumerate(names):
         photos = [path.read_bytes() for path in subject_photos(folder, name)[0]]
-        entities.append(enrol(db, name, photos, class_word=words.get(name), personalise=personalise))
+        entities.append(enrol(db, name, photos, class_word=words.get(name), personalise=personalise, choice=choice))
         if progress is not None:
             progress(number + 1, len(names), name)
     return entities

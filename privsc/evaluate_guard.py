@@ -10,19 +10,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from privsc.choice import DEFAULT, Choice
 from privsc.database import Database
 from privsc.evaluate import Figure, Progress, enrol_subjects, last_photo, mean, share, subjects_in
-from privsc.features import load_encoder
 from privsc.guard import COVER, MARGIN, Guard, spread_points
 from privsc.photos import Pet, photos_folder, read_pets
 from privsc.regions import dilate, intersection_over_union
 from privsc.text import load_text_encoder
-from privsc.trial import Models
 
 
 def pet_mask(guard: Guard, pet: Pet, rng: np.random.Generator) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Decoder's mask [H, W] and the covering mask with its margin, prompted by random patches on the animal."""
-    features = load_encoder()(pet.image)
+    features = guard.encoder(pet.image)
     on_animal = features.region_weights(pet.mask) >= 0.5
     if not on_animal.any():
         on_animal = features.region_weights(pet.mask) >= features.region_weights(pet.mask).max()
@@ -33,15 +32,15 @@ def pet_mask(guard: Guard, pet: Pet, rng: np.random.Generator) -> tuple[NDArray[
 
 
 def evaluate_guard(
-    photos: Path | None, *, only: Sequence[str] = (), progress: Progress | None = None
+    photos: Path | None, *, only: Sequence[str] = (), progress: Progress | None = None, choice: Choice = DEFAULT
 ) -> Iterator[Figure]:
     """Identity, false alarms, masks and latency."""
-    folder, models = photos_folder(photos), Models.load()
-    guard, names = models.guard, subjects_in(folder, only)
+    folder, guard = photos_folder(photos), choice.guard()
+    names = subjects_in(folder, only)
     with tempfile.TemporaryDirectory() as scratch:
-        db = Database.create(Path(scratch) / "K.db", load_encoder().identity, load_text_encoder().identity)
+        db = Database.create(Path(scratch) / "K.db", guard.identity, load_text_encoder().identity)
         with db:
-            entities = enrol_subjects(db, folder, names, personalise=False, progress=progress)
+            entities = enrol_subjects(db, folder, names, personalise=False, progress=progress, choice=choice)
         first, found, extra, seconds = [], [], [], []
         for name in names:
             image = last_photo(folder, name)

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from privsc import metrics
+from privsc.choice import DEFAULT, Choice
 from privsc.config import RunConfig
 from privsc.database import Database
 from privsc.evaluate import Figure, Progress, enrol_subjects, last_photo, mean, share, subjects_in
-from privsc.features import load_encoder
 from privsc.photos import photos_folder
 from privsc.text import load_text_encoder
 from privsc.trial import Models, run_trial
@@ -50,15 +50,16 @@ def diffused(masked: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.u
 def evaluate_recovery(
     photos: Path | None, *, snr_db: float = 10.0, init: str = "reference", personalise: bool = True,
     only: Sequence[str] = (), seed: int = 0, pictures: Path | None = None, progress: Progress | None = None,
+    choice: Choice = DEFAULT,
 ) -> Iterator[Recovered]:  # fmt: skip
     """The whole chain on the last photograph of each subject, all subjects enrolled in one K."""
-    folder, models = photos_folder(photos), Models.load()
+    folder, models = photos_folder(photos), Models.load(choice)
     names, guard = subjects_in(folder, only), models.guard
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
-        db = Database.create(Path(scratch) / "K.db", load_encoder().identity, load_text_encoder().identity)
+        db = Database.create(Path(scratch) / "K.db", guard.identity, load_text_encoder().identity)
         with db:
-            entities = enrol_subjects(db, folder, names, personalise=personalise, progress=progress)
+            entities = enrol_subjects(db, folder, names, personalise=personalise, progress=progress, choice=choice)
             for number, name in enumerate(names):
                 image = last_photo(folder, name)
                 trial = run_trial(image, db, models, RunConfig.build(snr_db=snr_db, seed=seed, init=init))

@@ -133,6 +133,16 @@ class Guard:
     def __init__(self, encoder: Encoder, segmenter: Segmenter, gamma: float | None = None) -> None:
         self._encoder, self.segmenter, self._gamma = encoder, segmenter, gamma
 
+    @property
+    def identity(self) -> str:
+        """Of S_alpha; K must have been made with the same."""
+        return self._encoder.identity
+
+    @property
+    def encoder(self) -> Encoder:
+        """S_alpha."""
+        return self._encoder
+
     def threshold(self, entity: Entity) -> float:
         """Gamma for one entity."""
         if self._gamma is not None:

@@ -17,6 +17,7 @@ import numpy as np
 from phy.frame import short_digest
 from phy.link import LinkStats, Reception
 from privsc import wire
+from privsc.choice import DEFAULT, Choice
 from privsc.database import Database
 from privsc.errors import ConfigError, WorkerError
 from privsc.files import MIN_SIDE, decode_photo
@@ -81,7 +82,9 @@ class Operations:
         return self._database
 
     @classmethod
-    def load(cls, roles: tuple[str, ...], database: Path | None, steps: int | None = None) -> Operations:
+    def load(
+        cls, roles: tuple[str, ...], database: Path | None, steps: int | None = None, choice: Choice = DEFAULT
+    ) -> Operations:
         """Networks and K as the roles need them."""
         needs_k = [role for role in roles if role != "generic"]
         if needs_k and database is None:
@@ -90,24 +93,13 @@ class Operations:
             raise ConfigError("--db: the role generic works without K; leave --db out")
         guard = recovery = identity = None
         if "guard" in roles or "report" in roles:
-            from privsc.guard import Guard
-            from privsc.segmenter import load_segmenter
-
-            guard = Guard(cls._encoder(), load_segmenter())
+            guard = choice.guard()
         if database is not None:
-            identity = cls._encoder().identity
+            identity = choice.pair()[0].identity
             Database.open(database, identity).close()  # a wrong file is an error now, not at the first request
         if "recovery" in roles or "generic" in roles:
-            from privsc.recovery import Recovery
-
-            recovery = Recovery()
+            recovery = choice.recover()
         return cls(roles, guard, recovery, database, steps, identity)
-
-    @staticmethod
-    def _encoder() -> Any:
-        from privsc.features import load_encoder
-
-        return load_encoder()
 
     def table(self) -> dict[str, Any]:
         """Name of an operation to the function that does it, for the worker's roles."""

@@ -65,11 +65,12 @@ def load_model(folder: Path = WEIGHTS) -> Model:
     except Exception as error:  # diffusers raises many kinds for one truncated file
         kind = type(error).__name__
         raise WeightsError(f"{folder} is truncated or not a diffusion model ({kind}): restore it") from error
-    return Model(unet.to(memory_format=torch.channels_last), scheduler, f"privsc-mini:{weights_digest(folder / 'unet')}")
+    identity = f"privsc-mini:{weights_digest(folder / 'unet')}"
+    return Model(unet.to(memory_format=torch.channels_last), scheduler, identity)
 
 
 def weights_digest(folder: Path) -> str:
-    """First 12 hex digits of the SHA-256 over the safetensors files of a network's folder, in the order of their names."""
+    """First 12 hex digits of the SHA-256 over the safetensors files of a network's folder, by name."""
     hasher = hashlib.sha256()
     for path in sorted(folder.glob("*.safetensors")):
         with path.open("rb") as file:

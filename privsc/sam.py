@@ -43,7 +43,7 @@ class SamEncoder:
     gamma_range = (0.5, 0.95)
     """Limits of a calibrated Gamma: neighbouring patches of a ViT resemble one another more than those of Lite0."""
 
-    def __init__(self, image_encoder: nn.Module, mean: torch.Tensor, std: torch.Tensor, identity: str) -> None:
+    def __init__(self, image_encoder: Any, mean: torch.Tensor, std: torch.Tensor, identity: str) -> None:
         self._network, self._mean, self._std = image_encoder, mean, std
         self.identity = identity
         self.dim = 256
@@ -68,7 +68,7 @@ class SamDecoder(nn.Module):
 
     side = SIDE
 
-    def __init__(self, prompt_encoder: nn.Module, mask_decoder: nn.Module) -> None:
+    def __init__(self, prompt_encoder: Any, mask_decoder: Any) -> None:
         super().__init__()
         self.prompt_encoder, self.mask_decoder = prompt_encoder, mask_decoder
 
@@ -130,7 +130,7 @@ def _check_shapes(name: str, path: Path, wanted: dict[str, torch.Tensor], tensor
     raise WeightsError(f"{path}: is not a checkpoint of {name} ({len(odd)} tensors differ, first {odd[0]})")
 
 
-def build_sam(name: str, path: Path) -> nn.Module:
+def build_sam(name: str, path: Path) -> Any:
     """The registry's network with the tensors of a checkpoint; shapes are compared before memory is taken."""
     build = sam_model_registry[name.removeprefix("sam_")]
     tensors = read_checkpoint(path)

@@ -1,4 +1,4 @@
-"""How Stable Diffusion 1.5 for inpainting is built (Rombach et al. 2022, appendix; its model card), and its small files.
+"""How Stable Diffusion 1.5 for inpainting is built (Rombach et al. 2022; its model card), and its small files.
 
 The weights are fetched; what is written here is the rest of a folder in diffusers' layout: ``model_index.json`` and a
 ``config.json`` for each part. All the numbers of the full U_theta are in this file.

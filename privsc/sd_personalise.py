@@ -77,7 +77,7 @@ def dream_booth(
     entity: Entity, model: StableDiffusion, config: DreamBooth | None = None, *, seed: int = 0,
     progress: Progress | None = None,
 ) -> bytes:  # fmt: skip
-    """Adapter of the U-Net for one entity, as safetensors bytes for K. Meant for a GPU: minutes there, hours without."""
+    """Adapter of the U-Net for one entity, as safetensors bytes for K. Meant for a GPU; hours without."""
     config = config or DreamBooth()
     pipeline, crops, rng = model.pipeline, Crops(entity, model), np.random.default_rng(seed)
     unet, scheduler = pipeline.unet, pipeline.scheduler

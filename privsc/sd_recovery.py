@@ -46,9 +46,7 @@ def scheduled_steps(steps: int, strength: float, limit: int) -> int:
     return min(length, limit)
 
 
-def start_image(
-    picture: NDArray[np.uint8], part: NDArray[np.bool_], warped: WarpedSample | None
-) -> NDArray[np.uint8]:
+def start_image(picture: NDArray[np.uint8], part: NDArray[np.bool_], warped: WarpedSample | None) -> NDArray[np.uint8]:
     """The picture with its gap closed, HWC uint8: the warped sample where there is one, else the nearest known colour.
 
     The VAE sees a smooth continuation instead of a black hole, whose edge would bleed into the known latents.

@@ -128,7 +128,10 @@ class SamLite(nn.Module):
 
 
 class PromptedNetwork(Protocol):
-    """What can stand for M_chi: sam-lite, or the decoder of a full SAM (privsc.sam). ``side``: of its square [pixels]."""
+    """What can stand for M_chi: sam-lite, or the decoder of a full SAM (privsc.sam).
+
+    ``side`` is that of the square that pictures are fitted into [pixels].
+    """
 
     side: int
 

@@ -1,4 +1,4 @@
-"""Stable Diffusion (Rombach et al. 2022) from a folder in diffusers' layout, checked part by part. Never asks the network.
+"""Stable Diffusion (Rombach et al. 2022) from a folder in diffusers' layout, part by part; never from the network.
 
 Both kinds work: a U-Net of 9 input channels, made for inpainting (noisy latent, mask, masked picture), and one of 4,
 for which `StableDiffusionInpaintPipeline` keeps the known pixels by eqs. (13) and (14) of the paper itself.
@@ -57,7 +57,9 @@ def find_folder(model: str) -> Path:
     if path.is_dir():
         return path
     if path.is_file():
-        raise WeightsError(f"{path}: is one file; give a folder in diffusers' layout (model_index.json, unet, vae, ...)")
+        raise WeightsError(
+            f"{path}: is one file; give a folder in diffusers' layout (model_index.json, unet, vae, ...)"
+        )
     from huggingface_hub import snapshot_download
 
     try:

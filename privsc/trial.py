@@ -12,6 +12,7 @@ import numpy as np
 
 from phy.link import Link
 from privsc import metrics
+from privsc.choice import DEFAULT, Choice
 from privsc.config import MEASURED, RunConfig
 from privsc.database import Database
 from privsc.system import Eavesdropper, Receiver, Seen, Sent, Transmitter
@@ -32,14 +33,15 @@ class Models:
     recovery: Recovery
 
     @classmethod
-    def load(cls) -> Models:
-        """The embedded defaults: EfficientNet-Lite0, sam-lite and the diffusion model that ships with the project."""
-        from privsc.features import load_encoder
-        from privsc.guard import Guard
-        from privsc.recovery import Recovery
-        from privsc.segmenter import load_segmenter
+    def load(cls, choice: Choice = DEFAULT) -> Models:
+        """The networks of a choice; without one the embedded defaults: EfficientNet-Lite0, sam-lite and privsc-mini."""
+        return cls(choice.guard(), choice.recover())
 
-        return cls(Guard(load_encoder(), load_segmenter()), Recovery())
+    @property
+    def names(self) -> dict[str, str | None]:
+        """Which networks these are, for a report."""
+        parts = {"encoder": self.guard, "recovery": self.recovery}
+        return {part: getattr(network, "identity", None) for part, network in parts.items()}
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def receive_trial(
     }
     figures = trial_figures(
         sent, bob_seen, eve_seen, database, models.guard, link=_link_figures(sent, bob_seen, eve_seen, config),
-        seconds=timing, eve_class_word=eve.class_word, config=config.model_dump(),
+        seconds=timing, eve_class_word=eve.class_word, config={**config.model_dump(), "models": models.names},
     )  # fmt: skip
     return Trial(sent, bob_seen, eve_seen, figures)
 
@@ -196,6 +198,6 @@ def _link_figures(sent: Sent, bob: Seen, eve: Seen, config: RunConfig) -> dict[s
 
 
 def _measured(seen: Seen) -> float | None:
-    """Es/N0 [dB] as the receiver found it, where a flowgraph or the air and not we set it; None where no frame arrived."""
+    """Es/N0 [dB] as the receiver found it, where a flowgraph or the air sets it; None where no frame arrived."""
     value = seen.heard.reception.snr_db
     return round(value, 2) if math.isfinite(value) else None
