@@ -22,13 +22,16 @@ from phy.stream import StreamReceiver
 
 @dataclass
 class Tally:
-    """Sums over the frames of a chain. snr, cfo, ppm, evm: means over frames are total / frames."""
+    """Sums over the frames of a chain; means are sums / frames. skipped: body frames that should have come between two
+    that came, by their sequence numbers (of a group that is sent again and again too)."""
 
     frames: int = 0
     good: int = 0
     snr_db: float = 0.0
     cfo: float = 0.0
     clock_ppm: float = 0.0
+    skipped: int = 0
+    latest: tuple[int, int, int] | None = None  # image, count, sequence of the latest body frame
     kinds: Counter = field(default_factory=Counter)
 
     def add(self, frame: BurstFrame) -> None:
@@ -37,7 +40,12 @@ class Tally:
         self.snr_db += frame.snr_db
         self.cfo += frame.cfo
         self.clock_ppm += frame.clock_ppm
-        self.kinds[frame.header.kind.name] += 1
+        header = frame.header
+        self.kinds[header.kind.name] += 1
+        if header.kind == Kind.BODY:
+            if self.latest is not None and self.latest[:2] == (header.image_id, header.count):
+                self.skipped += (header.sequence - self.latest[2] - 1) % header.count
+            self.latest = (header.image_id, header.count, header.sequence)
 
 
 class Chain:
@@ -88,7 +96,7 @@ class Chain:
             return round(total / count, digits) if count else None
 
         return {
-            "frames": count, "crc_ok": tally.good, "kinds": dict(tally.kinds), "snr_db": mean(tally.snr_db, 2),
+            "frames": count, "crc_ok": tally.good, "skipped": tally.skipped, "kinds": dict(tally.kinds), "snr_db": mean(tally.snr_db, 2),
             "cfo": mean(tally.cfo, 6), "clock_ppm": mean(tally.clock_ppm, 2), "counts": dict(self.receiver.counts),
             "refusals": {cause: n for cause, n in self.receiver.refusals.items() if n}, "digest": self.digest,
         }  # fmt: skip
@@ -105,5 +113,5 @@ def frame_event(name: str, frame: BurstFrame) -> tuple[dict, dict[str, np.ndarra
     }  # fmt: skip
     buffers = {"header": np.frombuffer(frame.header.pack(), np.uint8), "body": frame.body}
     if frame.header.kind == Kind.HEAD:
-        buffers["symbols"] = frame.symbols.view(np.float32)
+        buffers["symbols"] = np.ascontiguousarray(frame.symbols).view(np.float32)
     return fields, buffers

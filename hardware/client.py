@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -92,6 +92,12 @@ class Station:
             self.close()
             raise StationError(f"no socket can be made in {self._folder} ({error})") from error
 
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        assert self._process is not None
+        return self._process.pid
+
     def ask(self, op: str, *, buffers: Mapping[str, np.ndarray] | None = None, timeout: float = 60.0,
             **params: Any) -> dict[str, Any]:  # fmt: skip
         """A request's result; raises StationError with the radio process's own line where it refuses."""
@@ -127,9 +133,11 @@ class Station:
             part = samples[first : first + _PIECE].view(np.float32)
             self.ask("load", buffers={"samples": part}, first=first == 0)
 
-    def capture(self, count: int, timeout: float = 60.0) -> tuple[np.ndarray, dict[str, Any]]:
-        """The next samples, [at most count] complex64, and what the device said about them."""
-        told, buffers = self.ask_for("capture", samples=count, timeout=timeout)
+    def capture(self, count: int, *, settings: Sequence[tuple[int, str, str]] = (),
+                timeout: float = 60.0) -> tuple[np.ndarray, dict[str, Any]]:  # fmt: skip
+        """The next samples, [at most count] complex64, and what the device said about them; settings: (after so many
+        samples, name, value) for the driver."""
+        told, buffers = self.ask_for("capture", samples=count, settings=[list(one) for one in settings], timeout=timeout)
         return buffers["samples"].view(np.complex64), told
 
     def _receive(self, seconds: float) -> wire.Message | None:

@@ -9,7 +9,8 @@ from hardware.errors import HardwareError
 from hardware.profile import Limits, Profile, Safety, Side, available, load
 from hardware.radio import Description, check_device
 
-_SKIPPED = ("audio", "uhd", "remote")  # a sound card is no radio for us; USRPs are UHD's; remote ones must be named
+# asked one by one: SoapySDR would also look for sound cards, remote servers and (through UHD) USRPs
+_MORE_DRIVERS = ("airspy", "sdrplay", "xtrx")
 
 
 def probe() -> list[dict[str, Any]]:
@@ -22,8 +23,6 @@ def probe() -> list[dict[str, Any]]:
             found.append({"api": api, "device": {}, "error": str(error)})
             continue
         for arguments in devices:
-            if api == "soapy" and arguments.get("driver") in _SKIPPED:
-                continue
             found.append(_one(api, arguments, opened))
     return found
 
@@ -31,7 +30,11 @@ def probe() -> list[dict[str, Any]]:
 def _apis() -> list[tuple[str, Any, Any]]:
     from hardware import soapy_radio, uhd_radio
 
-    return [("soapy", soapy_radio.find, soapy_radio.SoapyRadio), ("uhd", uhd_radio.find, uhd_radio.UhdRadio)]
+    def soapy() -> list[dict[str, str]]:
+        drivers = {load(name).device.get("driver") for name in available()} | set(_MORE_DRIVERS)
+        return [one for driver in sorted(filter(None, drivers)) for one in soapy_radio.find({"driver": driver})]
+
+    return [("soapy", soapy, soapy_radio.SoapyRadio), ("uhd", uhd_radio.find, uhd_radio.UhdRadio)]
 
 
 def _one(api: str, arguments: dict[str, str], opened: Any) -> dict[str, Any]:

@@ -124,8 +124,8 @@ class Radio(ABC):
         """A setting of the driver's own."""
 
     @abstractmethod
-    def set_gain(self, side: str, gain: float) -> float:
-        """Overall gain [dB] of "tx" or "rx" while it runs; what the device made of it."""
+    def _set_gain(self, side: str, gain: float, channel: int) -> float:
+        """Overall gain [dB]; what the device made of it."""
 
     def configure(self) -> dict[str, Any]:
         """Check the profile against the device, then set everything. Returns what the device says it is set to."""
@@ -162,6 +162,18 @@ class Radio(ABC):
             done += took
         self.counts["sent"] += done
         return done
+
+    def set_gain(self, side: str, gain: float) -> float:
+        """Overall gain [dB] of "tx" or "rx" while it runs, the transmitter's never above the profile's ceiling; what
+        the device made of it."""
+        settings = self.profile.tx if side == "tx" else self.profile.rx
+        if settings is None:
+            raise DeviceError(f"{self.profile.name}: the profile has no [{side}]")
+        ceiling = self.profile.safety.max_gain
+        if side == "tx" and gain > ceiling:
+            raise TransmitRefused(f"{self.profile.name}: tx.gain: must be at most safety.max_gain = {ceiling:g} dB; "
+                                  f"got {gain:g}")  # fmt: skip
+        return self._set_gain(side, gain, settings.channel)
 
     def new_buffer(self, side: str, count: int) -> np.ndarray:
         """[count] complex64, or [count, 2] int16 where the profile's format is CS16."""

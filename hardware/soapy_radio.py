@@ -216,13 +216,10 @@ class SoapyRadio(Radio):
         with _clear(f"{self.profile.name}: setting {name}"):
             return str(self._device.readSetting(name))
 
-    def set_gain(self, side: str, gain: float) -> float:
-        settings = self.profile.tx if side == "tx" else self.profile.rx
-        if settings is None:
-            raise DeviceError(f"{self.profile.name}: the profile has no [{side}]")
+    def _set_gain(self, side: str, gain: float, channel: int) -> float:
         with _clear(f"{self.profile.name}: {side}.gain: the device refuses {gain:g}"):
-            self._device.setGain(_way(side), settings.channel, gain)
-            return float(self._device.getGain(_way(side), settings.channel))
+            self._device.setGain(_way(side), channel, gain)
+            return float(self._device.getGain(_way(side), channel))
 
     def stop(self) -> None:
         self._end("tx")

@@ -38,6 +38,7 @@ from privsc import wire
 MAX_LOADED = 1 << 27  # [samples]: 1 GiB
 MAX_CAPTURE = 1 << 24  # [samples]
 _OUTBOX = 4096  # messages; what does not fit is dropped and counted, the radio is not held up
+_READ = 8192  # [samples] of a capture read at once
 _TICK = 10  # [ms]
 
 Answer = tuple[dict[str, Any], dict[str, np.ndarray]]
@@ -198,17 +199,24 @@ class Station:
         return told, {}
 
     def _do_capture(self, params: dict, buffers: dict) -> Answer:
-        """The next ``samples`` samples: buffer ``samples`` (float32 pairs), and the gaps among them."""
+        """The next ``samples`` samples: buffer ``samples`` (float32 pairs), and the gaps among them.
+
+        settings: [[after so many samples, name, value]] written to the driver in between.
+        """
         radio, count = self._open_radio(), int(params["samples"])
         if self.receiving is not None or not 1 <= count <= MAX_CAPTURE:
             raise StationError(f"a capture of 1 to {MAX_CAPTURE} samples needs a receiver that is at rest; got {count}")
         raw = radio.new_buffer("rx", count)
         before = dict(radio.counts)
         radio.start(("rx",))
+        due = sorted(params.get("settings", []))
         gaps, filled, until = [], 0, time.monotonic() + count / radio.rate + float(params.get("patience", 3.0))
         try:
             while filled < count and time.monotonic() < until:
-                got = radio.receive(raw[filled : filled + BLOCK])
+                while due and filled >= due[0][0]:
+                    _, name, value = due.pop(0)
+                    radio.setting(name, value)
+                got = radio.receive(raw[filled : filled + _READ])
                 if got.overflow:
                     gaps.append({"at": filled, "lost": got.lost})
                 filled += got.count
@@ -264,7 +272,7 @@ class Station:
             if thread is not None:
                 try:
                     thread.stop()
-                except (HardwareError, RuntimeError, OSError) as error:
+                except Exception as error:
                     print(f"hardware.station: {error}", file=sys.stderr)
         self.sending = self.receiving = None
         self._close_file()

@@ -111,8 +111,7 @@ class Receiving:
         self._stop.set()
         for thread in self._threads:
             thread.join(timeout)
-        if self.error is not None:
-            raise self.error
+        _raise(self.error)
         if any(thread.is_alive() for thread in self._threads):
             raise HardwareError(f"{self.radio.profile.name}: the receiver did not end within {timeout:g} s")
 
@@ -187,6 +186,14 @@ class Receiving:
             consumer.finish()
 
 
+def _raise(error: Exception | None) -> None:
+    """What a thread met, as one line."""
+    if isinstance(error, HardwareError):
+        raise error
+    if error is not None:
+        raise HardwareError(f"the radio's thread broke off ({type(error).__name__}: {error})") from error
+
+
 def to_complex(raw: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """[N] complex64 as it is; [N, 2] int16 to [N] complex64 of full scale 1, into out where given."""
     if raw.dtype != np.int16:
@@ -231,8 +238,7 @@ class Sending:
         """End the burst now; raises what the thread met."""
         self._stop.set()
         self._thread.join(timeout)
-        if self.error is not None:
-            raise self.error
+        _raise(self.error)
 
     def _guard(self) -> None:
         try:

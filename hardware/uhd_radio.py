@@ -206,13 +206,10 @@ class UhdRadio(Radio):
     def setting(self, name: str, value: str) -> None:
         raise DeviceError(f"{self.profile.name}: setting {name}: UHD has none of that name; got {value!r}")
 
-    def set_gain(self, side: str, gain: float) -> float:
-        settings = self.profile.tx if side == "tx" else self.profile.rx
-        if settings is None:
-            raise DeviceError(f"{self.profile.name}: the profile has no [{side}]")
+    def _set_gain(self, side: str, gain: float, channel: int) -> float:
         with _clear(f"{self.profile.name}: {side}.gain: the device refuses {gain:g}"):
-            self._call("set", side, "gain", gain, settings.channel)
-            return float(self._call("get", side, "gain", settings.channel))
+            self._call("set", side, "gain", gain, channel)
+            return float(self._call("get", side, "gain", channel))
 
     def stop_receiving(self) -> None:
         if self._rx is not None:

@@ -14,8 +14,9 @@ from typing import Any
 import typer
 from rich.markup import escape
 
+from hardware.errors import HardwareError
 from phy.errors import PhyError
-from privsc import cli_db, cli_eval, cli_models, cli_run, cli_train, cli_worker
+from privsc import cli_db, cli_eval, cli_models, cli_radio, cli_run, cli_train, cli_worker
 from privsc.cli_common import errors
 from privsc.errors import Notice, PrivscError
 
@@ -39,6 +40,7 @@ app.add_typer(cli_db.app, name="db")
 app.add_typer(cli_train.app, name="train")
 app.add_typer(cli_eval.app, name="eval")
 app.add_typer(cli_models.app, name="models")
+app.add_typer(cli_radio.app, name="radio")
 app.command(epilog="Example: privsc worker all --db K.db")(cli_worker.worker)
 
 
@@ -53,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if code == INTERRUPTED:  # some versions of typer turn the exception into its exit code
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
-    except (PrivscError, PhyError) as error:
+    except (PrivscError, PhyError, HardwareError) as error:
         return _fail(str(error))
     except UsageError as error:
         return _usage(error)

@@ -68,34 +68,32 @@ class Setup:
 
 
 def connected(setup: Setup) -> Setup:
-    """Virtual radios whose endpoints are "auto" get a piece of air of their own."""
+    """Each radio with only the directions it needs; virtual ones whose endpoints are "auto" get air of their own."""
     air = f"{os.getpid()}-{secrets.token_hex(4)}"
     ears: list[str] = []
-
-    def receiver(profile: Profile, who: str) -> Profile:
-        if not profile.virtual:
-            return profile
-        if profile.device.get("rx") == _AUTO:
-            profile = replace(profile, device={**profile.device, "rx": f"ipc://@privsc-{air}-{who}"})
-        ears.append(profile.device.get("rx", ""))
-        return profile
-
     one = setup.sender is setup.bob
+
+    def receiver(profile: Profile, who: str, sends: bool = False) -> Profile:
+        device = dict(profile.device)
+        if profile.virtual:
+            if device.get("rx") == _AUTO:
+                device["rx"] = f"ipc://@privsc-{air}-{who}"
+            if not sends:
+                device["tx"] = "none"
+            ears.append(device.get("rx", ""))
+        return replace(profile, device=device, tx=profile.tx if sends else None)
+
+    bob = receiver(setup.bob, BOB, one)
     eve = None if setup.eve is None else receiver(setup.eve, EVE)
-    bob = receiver(setup.bob, BOB)
     sender = bob if one else setup.sender
-    if sender is not None and sender.virtual:
+    if sender is not None:
         device = dict(sender.device)
-        if device.get("tx") == _AUTO:
+        if sender.virtual and device.get("tx") == _AUTO:
             device["tx"] = ";".join(ears)
-        if not one:
+        if sender.virtual and not one:
             device["rx"] = "none"
         sender = replace(sender, device=device, rx=sender.rx if one else None)
-    elif sender is not None and not one:
-        sender = replace(sender, rx=None)
-    if bob.virtual:
-        bob = sender if one and sender is not None else replace(bob, device={**bob.device, "tx": "none"}, tx=None)
-    return replace(setup, sender=sender, bob=bob, eve=eve)
+    return replace(setup, sender=sender, bob=sender if one and sender is not None else bob, eve=eve)
 
 
 @dataclass

@@ -1,0 +1,70 @@
+"""A recording through the receive chains once more, and to pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hardware.client import Station
+from hardware.sigmf_io import Recording
+from privsc.database import Database
+from privsc.radio import BOB, EVE, Ear, RadioLink, payload_digest
+from privsc.system import Eavesdropper, Receiver, Seen
+from privsc.trial import Stage
+
+
+def heard_again(recording: Recording, who: str) -> tuple[Ear, dict[str, Any]]:
+    """What a chain makes of the recorded samples, in a radio process as live, and its figures.
+
+    Eve's chain has the noise that it had live; of a recording that she did not share, none.
+    """
+    live = recording.fields.get("chains", {}).get(who, {})
+    ear = Ear()
+
+    def hear(fields: dict[str, Any], buffers: dict[str, np.ndarray]) -> None:
+        if fields.get("event") == "frame":
+            ear.take(fields, buffers)
+
+    chain = {"name": who, "noise_db": live.get("noise_db"), "seed": live.get("seed", 0)}
+    with Station(hear) as station:
+        told = station.ask("replay", path=str(recording.path.absolute()), format=recording.format, chains=[chain],
+                           timeout=3600.0)  # fmt: skip
+    ear.summary = told["chains"][who]
+    digest, before = payload_digest(ear), live.get("payload_sha256")
+    return ear, {
+        "who": who, "samples": told["samples"], "frames": ear.summary["frames"], "crc_ok": ear.summary["crc_ok"],
+        "snr_db": ear.summary["snr_db"], "clock_ppm": ear.summary["clock_ppm"], "payload_sha256": digest,
+        "live_payload_sha256": before, "identical": None if before is None else digest == before,
+        "refusals": ear.summary["refusals"],
+    }  # fmt: skip
+
+
+def restored_by(
+    who: str, ear: Ear, database: Path | None, class_word: str | None, seed: int, steps: int | None, stage: Stage
+) -> tuple[Seen, dict[str, Any]]:
+    """(Ŝ and what it was made from, figures of the image) of Bob, who has K, or of Eve, who has none."""
+    from privsc.features import load_encoder
+    from privsc.recovery import Recovery
+
+    link: Any = RadioLink(ear=ear)
+    stage("networks")
+    recovery = Recovery()
+    nothing: Any = None  # the receivers are given what was sent only to count errors against
+    if who == EVE:
+        eve = Eavesdropper(link, recovery, class_word, steps=steps)
+        heard = eve.listen(nothing, 0.0, seed)
+        seen = eve.restore(heard, seed, stage("recovery, Eve"))
+    else:
+        assert who == BOB and database is not None
+        with Database.open(database, load_encoder().identity) as db:
+            bob = Receiver(link, recovery, db, steps=steps)
+            heard = bob.listen(nothing, 0.0, seed)
+            seen = bob.restore(heard, seed, stage("recovery, Bob"))
+    stats = heard.reception.stats
+    return seen, {
+        "indices": list(heard.indices), "frames_sent": stats.frames_sent, "frames_lost": stats.frames_lost,
+        "crc_failures": stats.crc_failures, "k_digest_matches": heard.reception.k_digest_matches,
+        "failure": heard.failure, "concealed_share": float(heard.concealed.mean()),
+    }  # fmt: skip
