@@ -9,7 +9,18 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -83,6 +94,18 @@ def stages() -> Iterator[Stages]:
         shown = Stages(progress)
         yield shown
         shown.finish()
+
+
+@contextmanager
+def transfer(name: str, size: int) -> Iterator[Callable[[int, int, str], None]]:
+    """A progress bar of bytes on stderr for a download; yields its callback (bytes done, in all, what)."""
+    columns: list[Any] = [
+        TextColumn("{task.description}"), BarColumn(bar_width=24), DownloadColumn(), TransferSpeedColumn(),
+        TextColumn("left"), TimeRemainingColumn(),
+    ]  # fmt: skip
+    with Progress(*columns, console=errors, transient=not errors.is_terminal) as progress:
+        task = progress.add_task(name, total=size)
+        yield lambda done, total, what: progress.update(task, completed=done, total=total, description=escape(what))
 
 
 def number(value: float | None, digits: int = 2, unit: str = "") -> str:

@@ -41,6 +41,10 @@ class WeightsError(PrivscError):
     """A weight file is missing, truncated, or not the one that its manifest names."""
 
 
+class FetchError(PrivscError):
+    """Weights cannot be fetched: no network, another file than the one that was asked for, no space."""
+
+
 class EnrolmentError(PrivscError):
     """Photographs cannot be turned into an entity of K."""
 

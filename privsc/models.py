@@ -91,15 +91,15 @@ def read_manifest() -> list[WeightFile]:
         raise WeightsError(f"{path}: the list of weights is damaged; install privsc again") from error
 
 
-def verify(file: WeightFile) -> None:
+def verify(file: WeightFile, remedy: str = "install privsc again") -> None:
     """Refuse a weight file that is missing, cut short or changed."""
     if not file.path.is_file():
-        raise WeightsError(f"{file.path}: the weight file {file.name} is missing; install privsc again")
+        raise WeightsError(f"{file.path}: the weight file {file.name} is missing; {remedy}")
     size = file.path.stat().st_size
     if size != file.size:
-        raise WeightsError(f"{file.path}: {file.name} has {size} bytes instead of {file.size}; install privsc again")
+        raise WeightsError(f"{file.path}: {file.name} has {size} bytes instead of {file.size}; {remedy}")
     if sha256(file.path) != file.sha256:
-        raise WeightsError(f"{file.path}: {file.name} is not the file that shipped (SHA-256); install privsc again")
+        raise WeightsError(f"{file.path}: {file.name} is not the file that shipped (SHA-256); {remedy}")
 
 
 def packaged_files() -> list[WeightFile]:

@@ -71,12 +71,12 @@ def find_folder(model: str) -> Path:
         ) from error
 
 
-def _part(folder: Path, part: str, load: Callable[..., Any]) -> Any:
-    """One part of the model, or an error that names its folder."""
+def _part(folder: Path, part: str, load: Callable[..., Any], **more: Any) -> Any:
+    """One part of the model, or an error that names its folder; ``more`` goes to its loader."""
     path = folder / part
     if not path.is_dir():
         raise WeightsError(f"{folder}: has no {part}; a Stable Diffusion has the parts {', '.join(PARTS)}")
-    options: dict[str, Any] = {"local_files_only": True}
+    options: dict[str, Any] = {"local_files_only": True, **more}
     if part in WEIGHTS:
         name = WEIGHTS[part]
         if not list(path.glob(f"{name}*.safetensors")):
@@ -96,14 +96,10 @@ def _part(folder: Path, part: str, load: Callable[..., Any]) -> Any:
 
 def _text_encoder(path: Path, **options: Any) -> CLIPTextModel:
     """CLIP's text encoder; transformers only warns of tensors that are not in the file, here that is an error."""
-    model, loading = CLIPTextModel.from_pretrained(path, dtype=torch.float32, output_loading_info=True, **options)
+    model, loading = CLIPTextModel.from_pretrained(path, output_loading_info=True, **options)
     if lost := sorted(loading["missing_keys"]) + sorted(str(key) for key in loading.get("mismatched_keys", ())):
         raise WeightsError(f"{path}: {len(lost)} tensors of a CLIP text encoder are missing, first {lost[0]}")
     return model
-
-
-def _network(kind: Any) -> Callable[..., Any]:
-    return lambda path, **options: kind.from_pretrained(path, torch_dtype=torch.float32, **options)
 
 
 def _check(folder: Path, unet: Any, vae: Any, text: Any) -> None:
@@ -142,9 +138,10 @@ def load_stable_diffusion(model: str, device: str = "cpu") -> StableDiffusion:
     if not name.startswith("StableDiffusion") or "XL" in name or name.startswith("StableDiffusion3"):
         raise WeightsError(f"{folder}: is a {name}; a Stable Diffusion 1 or 2 is needed")
     tokenizer = _part(folder, "tokenizer", CLIPTokenizer.from_pretrained)
-    text = _part(folder, "text_encoder", _text_encoder)
-    vae = _part(folder, "vae", _network(AutoencoderKL))
-    unet = _part(folder, "unet", _network(UNet2DConditionModel))
+    dtype = torch.float32 if target.type == "cpu" else torch.float16
+    text = _part(folder, "text_encoder", _text_encoder, dtype=dtype)
+    vae = _part(folder, "vae", AutoencoderKL.from_pretrained, torch_dtype=dtype)
+    unet = _part(folder, "unet", UNet2DConditionModel.from_pretrained, torch_dtype=dtype)
     scheduler = _part(folder, "scheduler", DDIMScheduler.from_pretrained)
     _check(folder, unet, vae, text)
     pipeline = StableDiffusionInpaintPipeline(
@@ -154,7 +151,7 @@ def load_stable_diffusion(model: str, device: str = "cpu") -> StableDiffusion:
     pipeline.set_progress_bar_config(disable=True)
     for network in (vae, unet, text):
         network.requires_grad_(False)
-    pipeline.to(target, torch.float32 if target.type == "cpu" else torch.float16)
+    pipeline.to(target)
     scale = pipeline.vae_scale_factor
     return StableDiffusion(
         pipeline, f"stable-diffusion:{weights_digest(folder / 'unet')}", unet.config.sample_size * scale,
