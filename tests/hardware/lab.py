@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 
 import numpy as np
@@ -88,6 +89,8 @@ class Radio:
 
 class Receiver(Radio):
     direction = SOAPY_SDR_RX
+    nothing: tuple[np.ndarray, int] = (np.empty(0), 0)
+    left = nothing  # read by `at` and not asked for yet, with its time
 
     def read(self, count: int, seconds: float = 2.0) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
         """At least count samples in one array, and (result, flags, time [ns]) of each read."""
@@ -107,16 +110,22 @@ class Receiver(Radio):
         """Samples from a hardware time [ns] on; what is before it is thrown away."""
         parts, have = [], 0
         while have < count:
-            out = self.empty(4096)
-            got = self.device.readStream(self.stream, [out], 4096)
-            assert got.ret > 0, got
-            skip = round((when - self.zero - got.timeNs) * 1e-9 * self.rate)
-            assert skip >= 0 or parts, f"read from {got.timeNs} on, that is after {when - self.zero}"
+            out, stamp = self.left
+            self.left = self.nothing
+            if not len(out):
+                out = self.empty(4096)
+                got = self.device.readStream(self.stream, [out], 4096)
+                assert got.ret > 0, got
+                out, stamp = out[: got.ret], got.timeNs
+            skip = round((when - self.zero - stamp) * 1e-9 * self.rate)
+            assert skip >= 0 or parts, f"read from {stamp} on, that is after {when - self.zero}"
             skip = max(0, skip)
-            if skip < got.ret:
-                parts.append(out[skip : got.ret])
-                have += got.ret - skip
-        return np.concatenate(parts)[:count]
+            if skip < len(out):
+                take = min(len(out) - skip, count - have)
+                parts.append(out[skip : skip + take])
+                have += take
+                self.left = out[skip + take :], stamp + round((skip + take) * 1e9 / self.rate)
+        return np.concatenate(parts)
 
 
 class Transmitter(Radio):
@@ -134,6 +143,16 @@ class Transmitter(Radio):
             assert got.ret > 0, got
             done += got.ret
         return first + self.zero
+
+    def repeat(self, samples: np.ndarray, times: int | None = None, stop: threading.Event | None = None) -> None:
+        """The same samples over and over without a gap, until told."""
+        while not (stop and stop.is_set()) and times != 0:
+            times = None if times is None else times - 1
+            done = 0
+            while done < len(samples):
+                got = self.device.writeStream(self.stream, [samples[done:]], len(samples) - done, 0, 0, 1_000_000)
+                assert got.ret > 0, got
+                done += got.ret
 
     def statuses(self, seconds: float = 0.1) -> list[tuple[int, int, int]]:
         """(code, flags, time [ns]) of everything that was reported."""

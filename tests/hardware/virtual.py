@@ -11,7 +11,7 @@ from tests.conftest import DISTRIBUTION_PYTHON
 
 ROOT = Path(__file__).parents[2]
 PRELUDE = """
-import json, time
+import json, threading, time
 import numpy as np, SoapySDR
 from SoapySDR import *
 from tests.hardware.lab import *
