@@ -29,7 +29,8 @@ from privsc.diffusion import CROP, Condition, predict_x0
 from privsc.entity import Entity
 from privsc.errors import RecoveryError, WeightsError
 from privsc.files import decode_mask, decode_photo
-from privsc.regions import WarpedSample, bounding_box, crop_box, region_box, resize, resize_mask, warp_silhouette
+from privsc.placement import is_boxed, parts_of
+from privsc.regions import Box, WarpedSample, bounding_box, crop_box, region_box, resize, resize_mask, warp_silhouette
 from privsc.text import load_text_encoder
 
 WEIGHTS = Path(__file__).parent / "weights" / "privsc-mini"
@@ -94,10 +95,10 @@ def best_sample(entity: Entity, image: NDArray[np.uint8], region: NDArray[np.boo
     """The sample of S_k, mirrored or not, whose silhouette fits the region best; like light breaks ties.
 
     Fit is the IoU of the silhouettes after their boxes are aligned, less a penalty for an aspect ratio that would have
-    to be stretched and for a background of another colour.
+    to be stretched and for a background of another colour. Into a box the sample goes unstretched.
     """
     x0, y0, x1, y1 = bounding_box(region) or (0, 0, region.shape[1], region.shape[0])
-    aspect, around = (x1 - x0) / (y1 - y0), border_colour(image, region)
+    aspect, around, boxed = (x1 - x0) / (y1 - y0), border_colour(image, region), is_boxed(region)
     best, best_fit = None, -np.inf
     for sample in entity.samples:
         photo, silhouette = _sample(sample.photo, sample.mask_png)
@@ -107,8 +108,8 @@ def best_sample(entity: Entity, image: NDArray[np.uint8], region: NDArray[np.boo
         stretch = abs(np.log((box[2] - box[0]) / (box[3] - box[1]) / aspect))
         contrast = np.abs(border_colour(photo, silhouette) - around).mean() / 255
         for mirrored in (False, True):
-            warped = warp_silhouette(photo, silhouette, region, mirrored=mirrored)
-            fit = warped.overlap - 0.3 * stretch - 0.3 * contrast - 0.01 * mirrored
+            warped = warp_silhouette(photo, silhouette, region, mirrored=mirrored, keep_aspect=boxed)
+            fit = (0.0 if boxed else warped.overlap) - 0.3 * stretch - 0.3 * contrast - 0.01 * mirrored
             if fit > best_fit:
                 best, best_fit = warped, fit
     if best is None:
@@ -262,13 +263,15 @@ class Recovery:
         init: str = "reference",
         seed: int = 0,
         progress: Progress | None = None,
+        boxes: Sequence[Box] = (),
     ) -> NDArray[np.uint8]:
         """Ŝ HWC uint8 from Â HWC uint8 and M̂ [H, W].
 
         Args:
-            entities: of K, one per removed region in the order of ``split_region``; None without K (generic weights).
+            entities: of K, one per removed region in the order of ``parts_of``; None without K (generic weights).
             class_word: what someone without K knows of the entity.
             init: "reference" starts from the best sample of S_k, "noise" is the paper's.
+            boxes: one for each region where they run into one another (privsc.placement).
 
         Raises:
             RecoveryError: for steps below 1 or an unknown init.
@@ -281,8 +284,9 @@ class Recovery:
         if not region.any():
             return received.copy()
         picture = received
-        parts = split_region(region, max(1, len(entities or ())))
-        for number, part in enumerate(parts):
+        for number, part in enumerate(parts_of(region, len(entities or ()), boxes)):
+            if not part.any():
+                continue
             entity = entities[min(number, len(entities) - 1)] if entities else None
             picture = self._paint(picture, region, part, entity, class_word, steps, init, seed + number, progress)
         return picture
@@ -311,19 +315,3 @@ class Recovery:
         painted = (x0[0].permute(1, 2, 0).numpy() + 1) * 127.5
         detail = fine_detail(warped, box) * self._detail if warped and start_here and self._detail > 0 else None
         return paste(picture, part, np.ascontiguousarray(painted), box, detail)
-
-
-def split_region(region: NDArray[np.bool_], count: int) -> list[NDArray[np.bool_]]:
-    """The ``count`` largest components of a region from left to right; smaller ones join the nearest of them."""
-    labels, found = ndimage.label(ndimage.binary_dilation(region, iterations=2))
-    labels = labels * region
-    if found <= 1 or count <= 1:
-        return [region]
-    sizes = np.bincount(labels.ravel(), minlength=found + 1)
-    sizes[0] = 0
-    large = np.argsort(-sizes)[: min(count, found)]
-    seeds = np.where(np.isin(labels, large), labels, 0)
-    nearest = ndimage.distance_transform_edt(seeds == 0, return_distances=False, return_indices=True)
-    owner = seeds[nearest[0], nearest[1]] * region
-    parts = [owner == label for label in large]
-    return sorted(parts, key=lambda part: region_box(part)[0])

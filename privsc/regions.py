@@ -96,17 +96,25 @@ def warp_silhouette(
     target: NDArray[np.bool_],
     *,
     mirrored: bool = False,
+    keep_aspect: bool = False,
 ) -> WarpedSample:
     """Carry the entity in ``photo`` (HWC uint8, silhouette [h, w]) onto the region ``target`` [H, W].
 
     The map takes one bounding box onto the other, mirrored or not. Pose is left as it is: a map with more freedom
-    would have to guess correspondences inside a region that the receiver cannot see.
+    would have to guess correspondences inside a region that the receiver cannot see. With ``keep_aspect`` the entity is
+    made as large as the target's box allows, without stretching, and stands in the middle of its lower edge.
 
     Raises:
         ValueError: if either mask is empty.
     """
     source_box, target_box = region_box(silhouette), region_box(target)
     x0, y0, x1, y1 = target_box
+    if keep_aspect:
+        wide, high = source_box[2] - source_box[0], source_box[3] - source_box[1]
+        scale = min((x1 - x0) / wide, (y1 - y0) / high)
+        wide, high = max(1, round(wide * scale)), max(1, round(high * scale))
+        x0, y0 = x0 + (x1 - x0 - wide) // 2, y1 - high
+        x1 = x0 + wide
     size = (x1 - x0, y1 - y0)
     patch, shape = resize(photo, size, source_box), resize_mask(silhouette, size, source_box)
     if mirrored:

@@ -15,7 +15,8 @@ from privsc.enrol import make_entity
 from privsc.errors import DatabaseError, RecoveryError, WeightsError
 from privsc.metrics import psnr
 from privsc.personalise import Personalisation, personalise
-from privsc.recovery import Recovery, best_sample, load_model, make_condition, paste, sample, split_region
+from privsc.placement import split_region
+from privsc.recovery import Recovery, best_sample, load_model, make_condition, paste, sample
 from privsc.text import load_text_encoder
 
 
