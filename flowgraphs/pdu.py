@@ -58,10 +58,10 @@ def unpack_flags(packed: np.ndarray, count: int) -> np.ndarray:
 def _vector(value: bytes | np.ndarray) -> Any:
     array = np.frombuffer(value, np.uint8) if isinstance(value, bytes) else np.ascontiguousarray(value).reshape(-1)
     if array.dtype == np.complex64:
-        return pmt.init_c32vector(len(array), array)
+        return pmt.init_c32vector(len(array), array.tolist())  # of an array each element is converted by itself
     if array.dtype != np.uint8:
         raise TypeError(f"a PDU carries uint8 or complex64, got {array.dtype}")
-    return pmt.init_u8vector(len(array), array)
+    return pmt.init_u8vector(len(array), array.tolist())
 
 
 def _to_pmt(value: Value) -> Any:
@@ -92,7 +92,7 @@ def _from_pmt(value: Any) -> Value:
     if pmt.is_symbol(value):
         return pmt.symbol_to_string(value)
     if pmt.is_u8vector(value):
-        return np.array(pmt.u8vector_elements(value), np.uint8)
+        return np.frombuffer(bytes(pmt.u8vector_elements(value)), np.uint8)
     if pmt.is_c32vector(value):
         return np.array(pmt.c32vector_elements(value), np.complex64)
     return None

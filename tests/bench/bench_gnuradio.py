@@ -1,4 +1,4 @@
-"""Our receiver block beside GNU Radio's own ofdm_rx, in one process: frames delivered and samples a second.
+"""Our blocks beside GNU Radio's own ofdm_rx, in one process: frames delivered and samples a second.
 
     PYTHONPATH=. /usr/bin/python3 -m tests.bench.bench_gnuradio [FRAMES]
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import dataclass
 
 import numpy as np
 import pmt
@@ -19,18 +20,18 @@ from gnuradio import channels, digital, gr
 from flowgraphs import blocks, pdu
 from flowgraphs.channel import epsilon, frequency_offset, noise_voltage, taps
 from flowgraphs.framing import Framing
+from phy.frame import Kind, split
 
 PACKET = 96  # [bytes]
 SNRS = (20.0, 15.0, 10.0, 5.0)  # [dB]
 OCCUPIED = 52 / 64  # share of the subcarriers that ofdm_tx fills
 
 
-def ours(codec: str, frames: int, size: int) -> np.ndarray:
-    """Clean samples of that many frames of ``size`` bytes [N] complex64."""
-    framing = Framing(codec, size, head_repeats=1)
-    body = np.random.default_rng(1).integers(0, 256, size * frames, dtype=np.uint8).tobytes()
-    burst = framing.image(b"bench", body, 1, bytes(8))
-    return np.concatenate([*burst.chunks(), np.zeros(200000, np.complex64)])
+def ours(codec: str, frames: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Clean samples of that many frames of ``size`` bytes [N] complex64, and their payloads [frames, size] uint8."""
+    body = np.random.default_rng(1).integers(0, 256, frames * size, dtype=np.uint8).tobytes()
+    burst = Framing(codec, size, head_repeats=1).image(b"bench", body, 1, bytes(8))
+    return np.concatenate([*burst.chunks(), np.zeros(200000, np.complex64)]), split(body, size)
 
 
 def ofdm(frames: int) -> tuple[np.ndarray, np.ndarray]:
@@ -56,14 +57,28 @@ def impaired(x: np.ndarray, snr_db: float, power: float, offsets: bool) -> np.nd
     return np.array(sink.data(), np.complex64)
 
 
-def receive_ours(y: np.ndarray) -> tuple[int, int, float]:
-    """(frames with a right CRC, frames with a right header, processor seconds)."""
+@dataclass(frozen=True)
+class Received:
+    """exact: payloads equal to what was sent, by their place in the image. usable: payloads whose header was right,
+    exact or not. psnr_db: of the usable payloads' bytes taken as pixels. seconds: of processor time."""
+
+    exact: int
+    usable: int
+    psnr_db: float
+    seconds: float
+
+
+def receive_ours(y: np.ndarray, sent: np.ndarray, assemble: bool = False) -> Received:
+    """y [N] through the Frame Receiver, with the Image Assembler behind it where ``assemble`` says so."""
     receiver, ok, fail = blocks.frame_receiver(), grb.message_debug(False), grb.message_debug(False)
     top = gr.top_block()
-    source = grb.vector_source_c(y.tolist())
-    top.connect(source, receiver)
+    top.connect(grb.vector_source_c(y.tolist()), receiver)
     top.msg_connect(receiver, "ok", ok, "store")
     top.msg_connect(receiver, "fail", fail, "store")
+    if assemble:
+        assembler = blocks.image_assembler()
+        top.msg_connect(receiver, "ok", assembler, "ok")
+        top.msg_connect(receiver, "fail", assembler, "fail")
     began = time.process_time()
     top.start()
     while receiver.receiver.counts["samples"] < len(y) - receiver.batch:
@@ -72,10 +87,18 @@ def receive_ours(y: np.ndarray) -> tuple[int, int, float]:
     time.sleep(0.5)
     top.stop()
     top.wait()
-    seen = {port: [pdu.split(d.get_message(i))[0] for i in range(d.num_messages())]
-            for port, d in (("ok", ok), ("fail", fail))}  # fmt: skip
-    good = sum(meta["kind"] == 2 for meta in seen["ok"])
-    return good, good + sum(meta["kind"] == 2 for meta in seen["fail"]), seconds
+    got = np.zeros(sent.shape, np.uint8)
+    usable, exact = np.zeros(len(sent), bool), np.zeros(len(sent), bool)
+    for debug in (ok, fail):
+        for i in range(debug.num_messages()):
+            meta, vector = pdu.split(debug.get_message(i))
+            if meta["kind"] == Kind.BODY and len(vector) == sent.shape[1] + 4:
+                row = meta["sequence"]
+                usable[row], got[row] = True, vector[:-4]
+                exact[row] = meta["crc_ok"] and np.array_equal(got[row], sent[row])
+    error = np.mean((got[usable].astype(float) - sent[usable]) ** 2) if usable.any() else np.nan
+    psnr = float(10 * np.log10(255**2 / error)) if error else np.inf
+    return Received(int(exact.sum()), int(usable.sum()), psnr, seconds)
 
 
 def receive_ofdm(y: np.ndarray, sent: np.ndarray) -> tuple[int, float]:
@@ -93,31 +116,103 @@ def receive_ofdm(y: np.ndarray, sent: np.ndarray) -> tuple[int, float]:
     return len({got[s : s + PACKET] for s in starts} & known), seconds
 
 
-def main(frames: int) -> None:
+def delivery(frames: int) -> None:
+    """Who delivers what, from 20 to 5 dB."""
     clean, sent = ofdm(frames)
     noise_power = float(np.mean(np.abs(clean) ** 2)) / OCCUPIED
-    print(f"{frames} packets of {PACKET} bytes; Msps: samples a second of processor time, all threads, source included")
-    print(f"{'receiver':24} {'SNR dB':>6} {'delivered':>10} {'headers':>8} {'Msps':>6} {'bits/symbol':>11}")
-    speed: dict[str, float] = {}  # at the first SNR, where both decode: a receiver that finds nothing is fast
-    receive_ofdm(impaired(clean, 25.0, noise_power, offsets=False), sent)  # FFT plans are made at the first use
-    receive_ours(ours("ae8x8", 50, PACKET))
+    print(f"Delivery, {frames} packets. Exact: every byte as sent. Usable: header right, so that the payload has its")
+    print("place in the picture; a wrong message is one pixel of about the right value (PSNR of the bytes).")
+    columns = f"{'bits/symbol':>11} {'SNR dB':>6} {'exact':>6} {'usable':>6} {'PSNR dB':>7}"
+    print(f"{'receiver':30} {'meant for':14} {columns}", flush=True)
     for snr in SNRS:
-        y = impaired(clean, snr, noise_power, offsets=False)
-        got, seconds = receive_ofdm(y, sent)
-        rate = len(y) / seconds / 1e6
-        speed.setdefault("ofdm", rate)
-        print(f"{'GNU Radio ofdm_rx, QPSK':24} {snr:6g} {got:10d} {'':>8} {rate:6.2f} {2:11g}")
-    for codec, bits, size in (("ae8x8", 1, PACKET), ("image8x4", 2, PACKET), ("image8x4", 2, 1024)):
-        x = ours(codec, frames if size == PACKET else frames // 8, size)
+        got, _ = receive_ofdm(impaired(clean, snr, noise_power, offsets=False), sent)
+        print(f"{'GNU Radio ofdm_rx, QPSK, 96 B':30} {'exact data':14} {2:11g} {snr:6g} {got:6d}", flush=True)
+    at_ten: dict[str, tuple[int, int]] = {}
+    for codec, meant, bits in (("ae8x8", "exact data", 1.0), ("ae8x4+outer", "exact data", 1.0),
+                               ("image8x4", "pixels", 2.0)):  # fmt: skip
+        x, payloads = ours(codec, frames, PACKET)
         for snr in SNRS:
-            y = impaired(x, snr, 1.0, offsets=True)
-            good, headers, seconds = receive_ours(y)
-            name = f"privsc, {codec}, {size} B"
-            rate = len(y) / seconds / 1e6
-            speed.setdefault(name, rate)
-            print(f"{name:24} {snr:6g} {good:10d} {headers:8d} {rate:6.2f} {bits:11g}")
-    for name in list(speed)[1:]:
-        print(f"{name}: {speed[name] / speed['ofdm']:.2f} times the samples a second of ofdm_rx at {SNRS[0]:g} dB")
+            r = receive_ours(impaired(x, snr, 1.0, offsets=True), payloads)
+            print(f"{f'privsc, {codec}, {PACKET} B':30} {meant:14} {bits:11g} {snr:6g} {r.exact:6d} {r.usable:6d} "
+                  f"{r.psnr_db:7.1f}", flush=True)  # fmt: skip
+            if snr == 10.0:
+                at_ten[codec] = (r.exact if meant == "exact data" else r.usable), frames
+    print("delivered at 10 dB, in the sense each is meant for: "
+          + ", ".join(f"{name} {100 * got / of:.2f} %" for name, (got, of) in at_ten.items()))  # fmt: skip
+
+
+def speed(frames: int) -> None:
+    """Samples a second of processor time, all threads and the source included, at 20 dB, where both decode."""
+    clean, sent = ofdm(frames)
+    y = impaired(clean, SNRS[0], float(np.mean(np.abs(clean) ** 2)) / OCCUPIED, offsets=False)
+    receive_ofdm(y[: len(y) // 4], sent)  # FFT plans are made at the first use
+    got, seconds = receive_ofdm(y, sent)
+    theirs = len(y) / seconds / 1e6
+    print(f"\nSpeed at {SNRS[0]:g} dB, samples of processor time, all threads and the source included")
+    print(f"{'what':60} {'frames':>6} {'Msps':>6} {'times ofdm_rx':>13}")
+    print(f"{'GNU Radio ofdm_rx, QPSK, 96 B':60} {got:6d} {theirs:6.2f} {1:13.2f}", flush=True)
+    for codec, size in (("ae8x8", PACKET), ("image8x4", PACKET), ("image8x4", 1024), ("ae8x4+outer", PACKET)):
+        x, payloads = ours(codec, frames if size == PACKET else frames // 4, size)
+        y = impaired(x, SNRS[0], 1.0, offsets=True)
+        for name, whole in (("Frame Receiver", False), ("receive flowgraph (with Image Assembler)", True)):
+            r = receive_ours(y, payloads, whole)
+            rate = len(y) / r.seconds / 1e6
+            print(f"{f'{name}, {codec}, {size} B':60} {r.exact:6d} {rate:6.2f} {rate / theirs:13.2f}", flush=True)
+    for name, rate in (("Frame Encoder, image8x4, 1024 B", encoder_speed(frames // 4)),
+                       ("Sionna Channel, 16 taps, one draw stands still", channel_speed(1)),
+                       ("Sionna Channel, 16 taps, a knot every 1302 samples", channel_speed(1302))):  # fmt: skip
+        print(f"{name:60} {'':6} {rate:6.2f} {rate / theirs:13.2f}", flush=True)
+
+
+def encoder_speed(frames: int) -> float:
+    """Msps of the Frame Encoder into a null sink."""
+    encoder = blocks.frame_encoder("image8x4", 1024, 1, 0)
+    top = gr.top_block()
+    top.connect(encoder, grb.null_sink(gr.sizeof_gr_complex))
+    body = np.random.default_rng(1).integers(0, 256, frames * 1024, dtype=np.uint8)
+    message = pdu.make({"image_id": 1, "k_digest": bytes(8), "head": b"bench"}, body)
+    samples = encoder.framing.image(b"bench", body.tobytes(), 1, bytes(8)).samples
+    top.start()
+    began = time.process_time()
+    encoder.to_basic_block()._post(pmt.intern("payload"), message)
+    while encoder.nitems_written(0) < samples:
+        time.sleep(0.001)
+    seconds = time.process_time() - began
+    top.stop()
+    top.wait()
+    return samples / seconds / 1e6
+
+
+def channel_speed(spacing: int, samples: int = 1 << 23) -> float:
+    """Msps of the Sionna Channel; spacing: samples from knot to knot, 1 for one response that stands still."""
+    import zmq
+
+    from phy.impulses import Segment, encode
+
+    rng = np.random.default_rng(3)
+    knots = 1 if spacing == 1 else 2 + samples // spacing
+    taps = (rng.standard_normal((knots, 16, 2)) @ [1, 1j]).astype(np.complex64)
+    context = zmq.Context()
+    server = context.socket(zmq.PUSH)
+    port = server.bind_to_random_port("tcp://127.0.0.1")
+    channel = blocks.sionna_channel(f"tcp://127.0.0.1:{port}")
+    top = gr.top_block()
+    top.connect(grb.null_source(gr.sizeof_gr_complex), grb.head(gr.sizeof_gr_complex, samples), channel,
+                grb.null_sink(gr.sizeof_gr_complex))  # fmt: skip
+    message = encode(Segment(taps, samples, spacing))
+    began = time.process_time()
+    top.start()
+    server.send_multipart(message)  # waits for the block
+    top.wait()
+    seconds = time.process_time() - began
+    context.destroy(linger=0)
+    return samples / seconds / 1e6
+
+
+def main(frames: int) -> None:
+    receive_ours(*ours("ae8x8", 50, PACKET))  # tables are made at the first use
+    delivery(frames)
+    speed(frames)
 
 
 if __name__ == "__main__":
