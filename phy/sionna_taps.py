@@ -18,6 +18,7 @@ import json
 import secrets
 import signal
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -64,6 +65,7 @@ class Server:
     def __init__(self, sources: dict[str, Iterator[Segment]], endpoints: dict[str, str]):
         self._sources = sources
         self._context = zmq.Context()
+        self._stopped = threading.Event()
         self.counts: Counter[str] = Counter()
         self.endpoints: dict[str, str] = {}
         self._sockets: dict[zmq.Socket, str] = {}
@@ -80,13 +82,17 @@ class Server:
         """Release the sockets; segments that nobody has taken are dropped."""
         self._context.destroy(linger=0)
 
+    def stop(self) -> None:
+        """End ``serve``; may be called from another thread."""
+        self._stopped.set()
+
     def serve(self, until_eof: bool = False) -> None:
-        """Push until interrupted, or until standard input ends."""
+        """Push until ``stop``, or until standard input ends."""
         ready = {name: encode(next(source)) for name, source in self._sources.items()}
         poller = zmq.Poller()
         for socket in self._sockets:
             poller.register(socket, zmq.POLLOUT)
-        while not (until_eof and input_ended()):
+        while not self._stopped.is_set() and not (until_eof and input_ended()):
             for socket, _ in poller.poll(200):
                 name = self._sockets[socket]
                 try:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import threading
 
 import numpy as np
 import pytest
@@ -135,31 +134,47 @@ def test_messages_come_back_and_foreign_ones_are_refused() -> None:
         Segment(np.ones((1, 1)), 1)
 
 
-def test_the_server_draws_ahead_for_bob_and_eve_and_ends_with_its_input(tmp_path) -> None:
-    command = [sys.executable, "-m", "phy.sionna_taps", "tdl-d", "--bob", f"ipc://{tmp_path}/b", "--eve",
-               f"ipc://{tmp_path}/e", "--hold", "5000", "--speed", "100", "--until-eof"]  # fmt: skip
-    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def test_the_server_draws_ahead_for_bob_and_eve(tmp_path) -> None:
+    pytest.importorskip("torch")
+    from phy.sionna_taps import Server, segments
+
+    parameters = {"hold": 5000, "speed": 100.0}
+    sources = {"bob": segments("tdl-d", seed=1, **parameters),
+               "eve": segments("tdl-d", seed=2, **parameters)}  # fmt: skip
+    server = Server(sources, {name: f"ipc://{tmp_path}/{name}" for name in sources})
+    thread = threading.Thread(target=server.serve)
+    thread.start()
     context = zmq.Context()
+    got: dict[str, list[Segment]] = {name: [] for name in sources}
     try:
-        endpoints = json.loads(server.stdout.readline())["endpoints"]
-        got: dict[str, list[Segment]] = {}
-        for name, place in endpoints.items():
+        for name, place in server.endpoints.items():
             socket = context.socket(zmq.PULL)
             socket.connect(place)
-            got[name] = []
             for _ in range(12):
                 assert socket.poll(20000)
                 got[name].append(decode(socket.recv_multipart()))
     finally:
         context.destroy(linger=0)
-        server.stdin.close()
-        assert server.wait(20) == 0
-    assert "segments served:" in server.stderr.read()
+        server.stop()
+        thread.join(10)
+        server.close()
+    assert not thread.is_alive() and min(server.counts.values()) >= 12
     for series in got.values():
         assert [s.sequence for s in series] == list(range(12)) and len({s.stream for s in series}) == 1
         assert all(s.samples == 5000 and s.first_lag == -6 for s in series)
     assert not np.allclose(got["bob"][0].taps, got["eve"][0].taps, atol=0.01)
     assert not np.allclose(got["bob"][0].taps, got["bob"][1].taps, atol=0.01)
+
+
+def test_eve_may_be_correlated_with_bob() -> None:
+    pytest.importorskip("torch")
+    from phy.sionna_taps import segments
+
+    bob = next(segments("tdl-c", seed=2, hold=100))
+    near = next(segments("tdl-c", seed=3, hold=100, correlated_with=2, correlation=0.99))
+    alone = next(segments("tdl-c", seed=3, hold=100))
+    distance = [np.linalg.norm(one.taps - bob.taps) / np.linalg.norm(bob.taps) for one in (near, alone)]
+    assert distance[0] < 0.3 < distance[1]
 
 
 @pytest.mark.parametrize(
