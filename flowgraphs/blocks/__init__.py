@@ -9,6 +9,7 @@ from flowgraphs.blocks.image_source import image_source
 from flowgraphs.blocks.recovery import recovery
 from flowgraphs.blocks.run_report import run_report
 from flowgraphs.blocks.sionna_channel import sionna_channel
+from flowgraphs.blocks.soapy import fill_silence, soapy_sink, soapy_source
 
-__all__ = ["frame_encoder", "frame_receiver", "guard", "image_assembler", "image_sink", "image_source", "recovery",
-           "run_report", "sionna_channel"]  # fmt: skip
+__all__ = ["fill_silence", "frame_encoder", "frame_receiver", "guard", "image_assembler", "image_sink", "image_source", "recovery",
+           "run_report", "sionna_channel", "soapy_sink", "soapy_source"]  # fmt: skip
