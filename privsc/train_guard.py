@@ -12,16 +12,16 @@ import torch
 import torch.nn.functional as F
 from diffusers.training_utils import EMAModel
 from numpy.typing import NDArray
-from PIL import Image, ImageEnhance
 from safetensors.torch import load_file, save_file
 
 from privsc.backbone import load_lite0
-from privsc.photos import Pet, photos_folder, read_pets
-from privsc.regions import bounding_box, region_box
+from privsc.guard_data import IN, OUT, UNSURE, Scene, Things, scene
+from privsc.objects import read_objects
+from privsc.photos import photos_folder, read_pets
+from privsc.regions import region_box
 from privsc.segmenter import SIDE, STRIDE, SamLite
 
 POINTS = 8
-OUT, IN, UNSURE = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -40,75 +40,6 @@ class GuardTraining:
     def rate_at(self, step: int) -> float:
         """Learning rate at ``step``."""
         return self.rate * min(1.0, (step + 1) / self.warmup, 2 * (self.steps - step) / self.steps)
-
-
-def _jitter(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    for enhance, spread in ((ImageEnhance.Brightness, 0.25), (ImageEnhance.Contrast, 0.25), (ImageEnhance.Color, 0.35)):
-        image = enhance(image).enhance(float(np.clip(rng.normal(1, spread), 0.3, 1.9)))
-    return image
-
-
-def _view(pet: Pet, rng: np.random.Generator) -> tuple[Image.Image, Image.Image]:
-    """Random crop, aspect, flip and light of one pet, and its label picture (OUT, IN, UNSURE)."""
-    height, width = pet.mask.shape
-    label = Image.fromarray(np.where(pet.unsure, UNSURE, pet.mask).astype(np.uint8))
-    image = Image.fromarray(pet.image)
-    if rng.random() < 0.7:
-        w, h = (rng.uniform(0.55, 1.0, 2) * (width, height)).astype(int)
-        x, y = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
-        if np.count_nonzero(pet.mask[y : y + h, x : x + w]) > 0.25 * np.count_nonzero(pet.mask):
-            image, label = image.crop((x, y, x + w, y + h)), label.crop((x, y, x + w, y + h))
-    long = SIDE * float(rng.uniform(0.65, 1.0)) if rng.random() < 0.3 else SIDE
-    aspect = np.exp(rng.normal(0, 0.12))
-    w, h = image.width * aspect, image.height / aspect
-    size = tuple(max(32, round(side * long / max(w, h))) for side in (w, h))
-    image, label = image.resize(size, Image.Resampling.BICUBIC), label.resize(size, Image.Resampling.NEAREST)
-    if rng.random() < 0.5:
-        image, label = (item.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for item in (image, label))
-    if rng.random() < 0.2:
-        angle = float(rng.normal(0, 15))
-        image = image.rotate(angle, Image.Resampling.BILINEAR)
-        label = label.rotate(angle, Image.Resampling.NEAREST)
-    return _jitter(image, rng), label
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A training picture: [3, 384, 384] float32 in [0, 1], and the label map [384, 384] of each animal in it."""
-
-    pixels: torch.Tensor
-    labels: tuple[NDArray[np.uint8], ...]
-
-
-def scene(pets: Sequence[Pet], rng: np.random.Generator) -> Scene:
-    """One animal as photographed, or two: a second one cut out and pasted in front, so that points must decide."""
-    canvas = np.zeros((SIDE, SIDE, 3), np.uint8)
-    first = np.zeros((SIDE, SIDE), np.uint8)
-    image, label = _view(pets[int(rng.integers(len(pets)))], rng)
-    width, height = image.size
-    canvas[:height, :width], first[:height, :width] = np.asarray(image), np.asarray(label)
-    labels = [first]
-    if rng.random() < 0.35:
-        pasted, shape = (np.asarray(item) for item in _view(pets[int(rng.integers(len(pets)))], rng))
-        box = bounding_box(shape == IN)
-        if box is not None:
-            x0, y0, x1, y1 = box
-            factor = rng.uniform(0.35, 0.75) * max(width, height) / max(x1 - x0, y1 - y0)
-            size = tuple(max(8, round(side * factor)) for side in (x1 - x0, y1 - y0))
-            size = (min(size[0], width), min(size[1], height))
-            pasted = np.asarray(Image.fromarray(pasted[y0:y1, x0:x1]).resize(size, Image.Resampling.BICUBIC))
-            shape = np.asarray(Image.fromarray(shape[y0:y1, x0:x1]).resize(size, Image.Resampling.NEAREST))
-            x, y = int(rng.integers(0, width - size[0] + 1)), int(rng.integers(0, height - size[1] + 1))
-            here = np.s_[y : y + size[1], x : x + size[0]]
-            canvas[here] = np.where((shape == IN)[..., None], pasted, canvas[here])
-            second = np.zeros_like(first)
-            second[here] = shape
-            first[here] = np.where(shape == IN, OUT, np.where(shape == UNSURE, UNSURE, first[here]))
-            labels.append(second)
-    if rng.random() < 0.3:
-        noise = rng.normal(0, rng.uniform(2, 12), canvas.shape)
-        canvas = np.clip(canvas + noise, 0, 255).astype(np.uint8)
-    return Scene(torch.from_numpy(canvas).permute(2, 0, 1).float() / 255, tuple(labels))
 
 
 def draw_prompt(label: NDArray[np.uint8], rng: np.random.Generator) -> tuple[NDArray, NDArray, NDArray]:
@@ -232,12 +163,17 @@ class GuardTrainer:
             overlaps.append(float(overlap[:, 0].mean()))
         return torch.stack(losses).mean(), float(np.mean(overlaps))
 
-    def run(self, photos: Path | None, progress: Callable[[int, int, float, float], None]) -> None:
-        """Train to ``config.steps``; ``progress(step, steps, loss, iou)`` after each step."""
-        pets = list(read_pets(photos_folder(photos)))
+    def run(
+        self, photos: Path | None, progress: Callable[[int, int, float, float], None], objects: Path | None = None
+    ) -> None:
+        """Train to ``config.steps``; ``progress(step, steps, loss, iou)`` after each step.
+
+        ``objects`` is a folder of outlined objects (privsc.objects); without it pets are all that is learnt.
+        """
+        things = Things(list(read_pets(photos_folder(photos))), read_objects(objects) if objects else ())
         while self.step < self.config.steps:
             rng = np.random.default_rng((self.config.seed, self.step))
-            loss, overlap = self.batch_loss([scene(pets, rng) for _ in range(self.config.batch)], rng)
+            loss, overlap = self.batch_loss([scene(things, rng) for _ in range(self.config.batch)], rng)
             for group in self.optimiser.param_groups:
                 group["lr"] = self.config.rate_at(self.step)
             self.optimiser.zero_grad(set_to_none=True)

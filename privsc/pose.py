@@ -1,0 +1,279 @@
+"""Pose hints: which sample of S_k looks most like the hidden entity, and how to lay it over the gap.
+
+The transmitter has the entity in front of it and K beside it; a receiver has only the gap. A hint of 59 bytes (the
+sample's number, an affine map with a coarse displacement field, a gain and an offset per colour) tells Bob how his
+sample has to be turned. All of it is relative to a photograph in K: it says where parts of that photograph belong, not
+what they look like.
+
+    S, M ──crop──► each sample, mirrored, turned ──coarse fit──► the best few ──fine fit──► hint ──bytes──► air
+    hint, S_k ──lay──► the sample over the gap, in the photograph's light
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from privsc.backbone import load_lite0
+from privsc.errors import PayloadError
+from privsc.perceptual import perceptual_distance
+from privsc.regions import Box, WarpedSample, crop_box, extend_into, region_box, resize, resize_mask
+
+GRID = 4
+"""Displacements along each side of the hint's coarse field."""
+COARSE, FINE = 32, 96
+"""Sides of the square crops of the two fits [pixels]."""
+ANGLES = (0.0, 0.6, -0.6, 1.3, -1.3)
+"""Rotations that the coarse fit starts from [rad]."""
+FINALISTS = 5
+MARGIN = 0.1
+BARE, SPILL, MIRRORED, ALIKE = 0.15, 0.15, 0.01, 0.04
+"""Prices beside the mean squared colour error: region left bare, silhouette beyond the region, a mirrored sample, and
+(among the finalists) the perceptual distance."""
+_LAYOUT = struct.Struct(f">B4H6h{2 * GRID * GRID}b6b")
+SIZE = _LAYOUT.size
+_MATRIX, _FLOW, _GAIN, _OFFSET = 8192.0, 254.0, 64.0, 127.0  # steps per unit: matrix, displacement, octave, level
+
+
+@dataclass(frozen=True)
+class PoseHint:
+    """How a sample of S_k lies over a region.
+
+    Attributes:
+        sample: number of the sample in S_k, below 128.
+        mirrored: whether it is mirrored first.
+        box: the square-ish frame around the region, x0, y0, x1, y1 [pixels of the picture].
+        matrix: [2, 3] float32, from the frame's coordinates in [-1, 1] to those of the sample's own frame.
+        flow: [2, GRID, GRID] float32, displacements added to that, interpolated bicubically; |flow| < 0.5.
+        gain, offset: [3] float32, light: colour * gain + offset, colours in [-1, 1].
+    """
+
+    sample: int
+    mirrored: bool
+    box: Box
+    matrix: NDArray[np.float32]
+    flow: NDArray[np.float32]
+    gain: NDArray[np.float32]
+    offset: NDArray[np.float32]
+
+    def to_bytes(self) -> bytes:
+        """SIZE bytes; values are rounded to the format's steps."""
+        matrix = np.clip(np.rint(self.matrix.ravel() * _MATRIX), -32768, 32767).astype(int)
+        flow = np.clip(np.rint(self.flow.ravel() * _FLOW), -127, 127).astype(int)
+        gain = np.clip(np.rint(np.log2(self.gain) * _GAIN), -127, 127).astype(int)
+        offset = np.clip(np.rint(self.offset * _OFFSET), -127, 127).astype(int)
+        first = self.sample | (0x80 if self.mirrored else 0)
+        return _LAYOUT.pack(first, *self.box, *matrix.tolist(), *flow.tolist(), *gain.tolist(), *offset.tolist())
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> PoseHint:
+        """Raises PayloadError where ``data`` is no hint."""
+        if len(data) != SIZE:
+            raise PayloadError(f"a pose hint has {SIZE} bytes; got {len(data)}: sender and receiver must be one version")
+        first, *values = _LAYOUT.unpack(data)
+        x0, y0, x1, y1 = values[:4]
+        if x0 >= x1 or y0 >= y1:
+            raise PayloadError(f"a pose hint's box must not be empty; got {(x0, y0, x1, y1)}: the sender is at fault")
+        rest = np.array(values[4:], np.float32)
+        end = 6 + 2 * GRID * GRID
+        return cls(
+            first & 0x7F, bool(first & 0x80), (x0, y0, x1, y1), rest[:6].reshape(2, 3) / _MATRIX,
+            rest[6:end].reshape(2, GRID, GRID) / _FLOW, np.exp2(rest[end : end + 3] / _GAIN), rest[end + 3 :] / _OFFSET,
+        )  # fmt: skip
+
+
+def sample_frame(silhouette: NDArray[np.bool_]) -> Box:
+    """The frame of a sample [H, W]: what (-1, -1) to (1, 1) of its own coordinates is."""
+    return crop_box(region_box(silhouette), silhouette.shape[1], silhouette.shape[0], MARGIN)
+
+
+def _plane(image: NDArray[np.uint8], mask: NDArray[np.bool_], box: Box, side: int) -> torch.Tensor:
+    """[4, side, side]: colours in [-1, 1], continued beyond the mask, and the mask."""
+    x0, y0, x1, y1 = box
+    part, inside = image[y0:y1, x0:x1], mask[y0:y1, x0:x1]
+    part = resize(extend_into(part, inside, np.ones_like(inside)), (side, side))
+    colour = torch.from_numpy(part.copy()).permute(2, 0, 1).float() / 127.5 - 1
+    return torch.cat([colour, torch.from_numpy(resize_mask(inside, (side, side)).copy())[None].float()])
+
+
+def _blur(planes: torch.Tensor, sigma: float) -> torch.Tensor:
+    reach = int(2.5 * sigma + 0.5)
+    if reach < 1:
+        return planes
+    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).repeat(planes.shape[1], 1, 1, 1)
+    padded = F.pad(planes, (reach, reach, reach, reach), mode="replicate")
+    rows = F.conv2d(padded, kernel, groups=planes.shape[1])
+    return F.conv2d(rows, kernel.transpose(2, 3), groups=planes.shape[1])
+
+
+def _grid(matrix: torch.Tensor, flow: torch.Tensor | None, height: int, width: int) -> torch.Tensor:
+    grid = F.affine_grid(matrix, [matrix.shape[0], 1, height, width], align_corners=False)
+    if flow is not None:
+        fine = F.interpolate(flow, (height, width), mode="bicubic", align_corners=True)
+        grid = grid + fine.permute(0, 2, 3, 1)
+    return grid
+
+
+@dataclass
+class _State:
+    """Parameters of N fits at once."""
+
+    matrix: torch.Tensor  # [N, 2, 3]
+    flow: torch.Tensor  # [N, 2, GRID, GRID]
+    gain: torch.Tensor  # [N, 3, 1, 1], log
+    offset: torch.Tensor  # [N, 3, 1, 1]
+
+    def take(self, rows: torch.Tensor) -> _State:
+        return _State(*(value.detach()[rows].clone() for value in (self.matrix, self.flow, self.gain, self.offset)))
+
+
+def _fit(source: torch.Tensor, target: torch.Tensor, state: _State, steps: int, blur: float, bend: bool) -> torch.Tensor:
+    """Gradient descent on ``state`` in place; the last error [N].
+
+    source [N, 4, S, S] and target [1, 4, S, S], as ``_plane`` makes them. The error is the mean squared colour error
+    over the region, a price for pixels the silhouette leaves bare, and a price for bending and relighting.
+    """
+    moving = [state.matrix, state.gain, state.offset] + ([state.flow] if bend else [])
+    for value in moving:
+        value.requires_grad_()
+    optimiser = torch.optim.Adam(moving, lr=0.04, betas=(0.8, 0.95))
+    side, error = target.shape[-1], torch.zeros(len(source))
+    for step in range(steps):
+        sigma = blur * max(0.0, 1 - step / (0.7 * steps))
+        if step % 8 == 0:
+            smooth, wanted = _blur(source, sigma), _blur(target, sigma)
+        for group in optimiser.param_groups:
+            group["lr"] = 0.04 * min(1.0, 1.5 * (1 - step / steps) + 0.05)
+        seen = F.grid_sample(
+            smooth, _grid(state.matrix, state.flow if bend else None, side, side), padding_mode="border",
+            align_corners=False,
+        )  # fmt: skip
+        lit = seen[:, :3] * state.gain.exp() + state.offset
+        weight = target[:, 3:]
+        colour = ((lit - wanted[:, :3]).square() * weight).sum((1, 2, 3)) / weight.sum() / 3
+        bare = ((1 - seen[:, 3:]) * weight).sum((1, 2, 3)) / weight.sum()
+        spill = (seen[:, 3:] * (1 - weight)).sum((1, 2, 3)) / weight.sum()
+        size = state.matrix[:, 0, 0] * state.matrix[:, 1, 1] - state.matrix[:, 0, 1] * state.matrix[:, 1, 0]
+        zoom = 0.04 * size.abs().clamp(min=1e-3).log().square()
+        light = 0.03 * (state.gain.square() + state.offset.square()).sum((1, 2, 3))
+        error = colour + BARE * bare + SPILL * spill + zoom + light
+        if bend:
+            dx, dy = state.flow.diff(dim=3), state.flow.diff(dim=2)
+            error = error + 0.4 * (dx.square().mean((1, 2, 3)) + dy.square().mean((1, 2, 3)))
+        optimiser.zero_grad()
+        error.sum().backward()
+        optimiser.step()
+    for value in moving:
+        value.requires_grad_(False)
+    return error.detach()
+
+
+def _best_of_each(error: torch.Tensor, candidates: Sequence[tuple[int, bool]]) -> torch.Tensor:
+    """Rows of the best start of each sample, mirrored or not; the best FINALISTS of these."""
+    rows: list[int] = []
+    for row in error.argsort().tolist():
+        if all(candidates[row] != candidates[other] for other in rows):
+            rows.append(row)
+    return torch.tensor(rows[:FINALISTS])
+
+
+@torch.no_grad()
+def _unlikeness(source: torch.Tensor, target: torch.Tensor, state: _State) -> torch.Tensor:
+    """Perceptual distance of each laid sample to the region [N]; all else grey."""
+    side, weight = target.shape[-1], target[:, 3:]
+    seen = F.grid_sample(
+        source, _grid(state.matrix, state.flow, side, side), padding_mode="border", align_corners=False
+    )
+    lit = (seen[:, :3] * state.gain.exp() + state.offset).clamp(-1, 1) * weight
+    return perceptual_distance(load_lite0(), lit, (target[:, :3] * weight).expand_as(lit))
+
+
+def fit_pose(
+    image: NDArray[np.uint8], region: NDArray[np.bool_],
+    samples: Sequence[tuple[NDArray[np.uint8], NDArray[np.bool_]]],
+) -> PoseHint | None:
+    """The hint for one region.
+
+    Args:
+        image: S, [H, W, 3] uint8.
+        region: [H, W] bool, the part of M that belongs to this entity.
+        samples: (photograph, silhouette) of each sample of S_k.
+
+    Returns:
+        The hint as a receiver will read it (values rounded), None where no sample has a silhouette.
+    """
+    height, width = region.shape
+    box = crop_box(region_box(region), width, height, MARGIN)
+    usable = [n for n, (_, silhouette) in enumerate(samples[:128]) if silhouette.any()]
+    if not usable:
+        return None
+    frames = {n: sample_frame(samples[n][1]) for n in usable}
+
+    def planes(side: int, candidates: Sequence[tuple[int, bool]]) -> torch.Tensor:
+        made = {n: _plane(*samples[n], frames[n], side) for n in {n for n, _ in candidates}}
+        return torch.stack([made[n].flip(-1) if mirrored else made[n] for n, mirrored in candidates])
+
+    candidates = [(n, mirrored) for n in usable for mirrored in (False, True) for _ in ANGLES]
+    turns = torch.tensor(ANGLES).repeat(2 * len(usable))
+    cos, sin, zero = turns.cos(), turns.sin(), torch.zeros_like(turns)
+    matrix = torch.stack([torch.stack([cos, -sin, zero], 1), torch.stack([sin, cos, zero], 1)], 1)
+    count = len(candidates)
+    state = _State(matrix, torch.zeros(count, 2, GRID, GRID), torch.zeros(count, 3, 1, 1), torch.zeros(count, 3, 1, 1))
+    error = _fit(planes(COARSE, candidates), _plane(image, region, box, COARSE)[None], state, 40, 3.0, bend=False)
+    best = _best_of_each(error, candidates)
+    state, finalists = state.take(best), [candidates[int(n)] for n in best]
+    source, target = planes(FINE, finalists), _plane(image, region, box, FINE)[None]
+    error = _fit(source, target, state, 60, 3.0, bend=True) + ALIKE * _unlikeness(source, target, state)
+    error += MIRRORED * torch.tensor([float(mirrored) for _, mirrored in finalists])
+    chosen = int(error.argmin())
+    number, mirrored = finalists[chosen]
+    hint = PoseHint(
+        number, mirrored, box, state.matrix[chosen].numpy(), state.flow[chosen].numpy(),
+        state.gain[chosen].exp().flatten().numpy(), state.offset[chosen].flatten().numpy(),
+    )  # fmt: skip
+    return PoseHint.from_bytes(hint.to_bytes())
+
+
+def lay(
+    hint: PoseHint, samples: Sequence[tuple[NDArray[np.uint8], NDArray[np.bool_]]], region: NDArray[np.bool_]
+) -> WarpedSample:
+    """The sample over a region [H, W], lit as the hint says.
+
+    Raises:
+        PayloadError: where S_k has no such sample, or the frame lies outside the picture.
+    """
+    height, width = region.shape
+    x0, y0, x1, y1 = hint.box
+    if hint.sample >= len(samples) or not samples[hint.sample][1].any():
+        raise PayloadError(f"a pose hint names sample {hint.sample}; this K has {len(samples)}: copy the sender's K")
+    if x1 > width or y1 > height:
+        raise PayloadError(f"a pose hint's box is {hint.box}; the picture has {width} x {height} pixels")
+    photo, silhouette = samples[hint.sample]
+    frame = sample_frame(silhouette)
+    scale = float(np.sqrt(abs(np.linalg.det(hint.matrix[:, :2])))) or 1.0
+    sides = (frame[2] - frame[0], frame[3] - frame[1])
+    shrink = min(1.0, (x1 - x0) / (sides[0] * scale), (y1 - y0) / (sides[1] * scale))
+    size = (max(8, round(sides[0] * shrink)), max(8, round(sides[1] * shrink)))  # as fine as the picture, no finer
+    colours, shape = resize(photo, size, frame), resize_mask(silhouette, size, frame)
+    if hint.mirrored:
+        colours, shape = colours[:, ::-1], shape[:, ::-1]
+    planes = torch.from_numpy(np.concatenate([colours / np.float32(127.5) - 1, shape[..., None]], axis=2).copy())
+    grid = _grid(torch.from_numpy(hint.matrix)[None], torch.from_numpy(hint.flow)[None], y1 - y0, x1 - x0)
+    seen = F.grid_sample(
+        planes.permute(2, 0, 1)[None].float(), grid, mode="bicubic", padding_mode="zeros", align_corners=False
+    )[0].numpy()
+    lit = np.clip(seen[:3] * hint.gain[:, None, None] + hint.offset[:, None, None], -1, 1)
+    image = np.zeros((height, width, 3), np.uint8)
+    image[y0:y1, x0:x1] = np.rint((lit.transpose(1, 2, 0) + 1) * 127.5).astype(np.uint8)
+    valid = np.zeros(region.shape, bool)
+    valid[y0:y1, x0:x1] = seen[3] > 0.5
+    joint = valid & region
+    union = (valid | region).sum()
+    return WarpedSample(image, joint, float(joint.sum() / union))
