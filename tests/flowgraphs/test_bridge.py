@@ -22,15 +22,6 @@ from tests.privsc.worker_process import BOX, make_k
 pytestmark = pytest.mark.radio("gnuradio", "zmq", "yaml")
 
 
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory):
-    """Folder with the channel's program."""
-    folder = tmp_path_factory.mktemp("channel")
-    done = module("flowgraphs.variants", str(folder), "channel_zmq")
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
 def test_an_image_crosses_the_channel_flowgraph_twice(programs) -> None:
     tx, bob, eve = (f"tcp://127.0.0.1:{free_port()}" for _ in range(3))
     body = np.random.default_rng(0).integers(0, 256, 30000, dtype=np.uint8).tobytes()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from phy.bridge import Bridge, BridgeLink
-from tests.flowgraphs.radio import ROOT, module, script
+from tests.flowgraphs.radio import ROOT, script
 from tests.flowgraphs.test_blocks import SETUP
 from tests.flowgraphs.test_zmq import Program, free_port
 
@@ -93,10 +93,8 @@ print(json.dumps({"counts": block.counts, "levels": levels, "said": said, "secon
     assert "is phy.sionna_taps running?" in got["said"][0][1] and "silence until" in got["said"][0][1]
 
 
-def test_bob_and_eve_hear_one_input_through_channels_of_their_own(tmp_path) -> None:
+def test_bob_and_eve_hear_one_input_through_channels_of_their_own(programs) -> None:
     """sionna_channel.grc with its server: frames arrive, and each receiver has its own draw."""
-    done = module("flowgraphs.variants", str(tmp_path), "sionna_channel")
-    assert done.returncode == 0, done.stderr
     tx, bob, eve = (f"tcp://127.0.0.1:{free_port()}" for _ in range(3))
     command = [sys.executable, "-m", "phy.sionna_taps", "tdl-d", "--bob", "tcp://127.0.0.1:*", "--eve",
                "tcp://127.0.0.1:*", "--seed", "2", "--speed", "1.5", "--hold", "300000", "--until-eof"]  # fmt: skip
@@ -104,7 +102,7 @@ def test_bob_and_eve_hear_one_input_through_channels_of_their_own(tmp_path) -> N
     body = np.random.default_rng(0).integers(0, 256, 20000, dtype=np.uint8).tobytes()
     try:
         taps = json.loads(server.stdout.readline())["endpoints"]
-        program = Program(tmp_path, "sionna_channel", tx_endpoint=tx, bob_endpoint=bob, eve_endpoint=eve, snr_of_bob=25,
+        program = Program(programs, "sionna_channel", tx_endpoint=tx, bob_endpoint=bob, eve_endpoint=eve, snr_of_bob=25,
                           snr_of_eve=25, bob_impulses=taps["bob"], eve_impulses=taps["eve"])  # fmt: skip
         try:
             with Bridge(tx, {"bob": bob, "eve": eve}, timeout=30) as bridge:

@@ -12,22 +12,12 @@ import pytest
 from PIL import Image
 
 from tests.conftest import DISTRIBUTION_PYTHON
-from tests.flowgraphs.radio import ROOT, environment, module
-from tests.flowgraphs.test_run import photo, worker  # noqa: F401  (fixtures)
+from tests.flowgraphs.radio import ROOT, environment, module, script
+from tests.flowgraphs.test_run import GRAPHS, photo, worker  # noqa: F401  (fixtures)
 from tests.privsc.fakes import COLOURS
 from tests.privsc.worker_process import BOX
 
 pytestmark = pytest.mark.radio("gnuradio", "zmq", "yaml")
-NAMES = ("rx_bob_zmq", "rx_eve_zmq", "channel_zmq", "tx_zmq")
-
-
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with the four programs, headless."""
-    folder = tmp_path_factory.mktemp("programs")
-    done = module("flowgraphs.variants", str(folder), *NAMES)
-    assert done.returncode == 0, done.stderr
-    return folder
 
 
 def free_port() -> int:
@@ -79,32 +69,27 @@ def test_a_photograph_crosses_four_programs(programs, photo, worker, tmp_path) -
     assert (got["bob"][inside] == COLOURS["Vicky"]).all() and (got["eve"][inside] == 128).all()
 
 
-def test_each_flowgraph_starts_and_stops_twenty_times(programs) -> None:
-    """In one process: no hang; threads and descriptors at the end as at the beginning."""
-    code = """
-import json, sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-state = {}
-for name in sys.argv[2:]:
-    module = __import__(name)
-    binds = {"channel_zmq": ("bob_endpoint", "eve_endpoint"), "tx_zmq": ("tx_endpoint",)}.get(name, ())
-    options = {end: "tcp://127.0.0.1:*" for end in binds}
-    state[name] = []
-    for _ in range(20):
-        top = getattr(module, name)(**options)
-        top.start()
-        top.stop()
-        top.wait()
-        del top
-        state[name].append([len(list(Path(f"/proc/self/{kind}").iterdir())) for kind in ("task", "fd")])
-print(json.dumps(state))
-"""
-    from tests.flowgraphs.radio import script
+def test_each_flowgraph_starts_stops_and_starts_again() -> None:
+    """The figures' command, two rounds: no hang, no thread, descriptor, socket or process left."""
+    done = module("tests.flowgraphs.restarts", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "left behind: 0"
+    named = {line.split()[0] for line in lines[2:-1]}
+    assert named >= set(GRAPHS)
 
-    state = script(code, str(programs), *NAMES)
-    assert len(state) == 4
-    for name, counts in state.items():
-        assert len(counts) == 20
-        for one in zip(*counts, strict=True):  # ZMQ's own threads take a moment to go; a leak would be one each time
-            assert min(one[-3:]) <= max(one[:3]), (name, counts)
+
+def test_what_is_left_behind_is_counted() -> None:
+    """A thread, a socket and a process, one of each a round."""
+    code = """
+import json, socket, subprocess, threading
+from tests.flowgraphs import restarts
+before, kept = restarts.state(), []
+kept += [socket.socket(), open("/dev/null"), subprocess.Popen(["sleep", "20"])]
+thread = threading.Thread(target=threading.Event().wait, daemon=True)
+thread.start()
+after = restarts.state()
+kept[2].kill()
+print(json.dumps([after[kind] - before[kind] for kind in restarts.KINDS]))
+"""
+    assert script(code) == [1, 2, 1, 1]
