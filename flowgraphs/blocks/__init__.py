@@ -1,5 +1,6 @@
 """Our GNU Radio blocks; the *.block.yml files beside them are what gnuradio-companion shows."""
 
+from flowgraphs.blocks.codec import codec_decoder, codec_encoder, message_counter
 from flowgraphs.blocks.frame_encoder import frame_encoder
 from flowgraphs.blocks.frame_receiver import frame_receiver
 from flowgraphs.blocks.guard import guard
@@ -11,5 +12,6 @@ from flowgraphs.blocks.run_report import run_report
 from flowgraphs.blocks.sionna_channel import sionna_channel
 from flowgraphs.blocks.soapy import fill_silence, soapy_sink, soapy_source
 
-__all__ = ["fill_silence", "frame_encoder", "frame_receiver", "guard", "image_assembler", "image_sink", "image_source", "recovery",
-           "run_report", "sionna_channel", "soapy_sink", "soapy_source"]  # fmt: skip
+__all__ = ["codec_decoder", "codec_encoder", "fill_silence", "frame_encoder", "frame_receiver", "guard",
+           "image_assembler", "image_sink", "image_source", "message_counter", "recovery", "run_report",
+           "sionna_channel", "soapy_sink", "soapy_source"]  # fmt: skip
