@@ -1,0 +1,128 @@
+"""The virtual radio under load: two of them in two processes, each sending to and hearing the other.
+
+    PYTHONPATH=. SOAPY_SDR_PLUGIN_PATH=hardware/soapy_zmq/build python3 -m tests.bench.bench_soapy_zmq [SECONDS] [MSPS...]
+
+20 ppm between the clocks (every sample is interpolated), noise, a carrier offset. Prints for each rate what both ends
+lost, the processors' time, and the memory that was added; then how steadily samples come, and how late.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+
+from tests.hardware.lab import Receiver, Transmitter, lab, noise
+
+RATES = (4.0, 10.0, 20.0, 30.0)
+
+
+def memory() -> int:
+    """Resident pages of this process [bytes]."""
+    with open("/proc/self/statm") as file:  # noqa: PTH123
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def side(here: str, there: str, rate: float, seconds: float, ppm: float) -> dict:
+    """One radio, both directions, for some seconds; what it lost."""
+    with lab() as bench:
+        common = {"rate": rate, "frequency": 2.44e9}
+        rx = Receiver({"rx": here, "tx": "none", "noise_floor": -80, "rx_buffer_ms": 250, "ppm": ppm, **common}, "CF32")
+        tx = Transmitter({"rx": "none", "tx": there, "serial": "tx", "ppm": ppm, **common}, "CF32")
+        bench.radios += [rx, tx]
+        rx.activate(), tx.activate()
+        time.sleep(1.0)  # the other one starts
+        stop = threading.Event()
+        sending = threading.Thread(target=tx.repeat, args=(noise(1 << 16, 1), None, stop))
+        sending.start()
+        out = rx.empty(1 << 14)
+        begin = time.monotonic()
+        total = overflows = 0
+        arrivals: list[tuple[float, int]] = []
+        started: tuple = ()
+        while (now := time.monotonic() - begin) < seconds + 1:
+            got = rx.device.readStream(rx.stream, [out], len(out))
+            if now < 1:  # settling
+                started = (rx.sensor("rx_overflows"), tx.sensor("tx_underflows"), memory(), time.process_time())
+                continue
+            if got.ret > 0:
+                total += got.ret
+                arrivals.append((time.monotonic(), total))
+            overflows += got.ret == -4
+        stop.set()
+        sending.join()
+        figures = {
+            "overflows": rx.sensor("rx_overflows") - started[0], "underflows": tx.sensor("tx_underflows") - started[1],
+            "grown": memory() - started[2], "cpu": (time.process_time() - started[3]) / seconds,
+            "dropped": tx.sensor("tx_dropped_packets"), "lost": rx.sensor("rx_lost_packets"),
+        }  # fmt: skip
+    at, count = np.array(arrivals).T
+    late = at - count / rate
+    measured = (count[-1] - count[0]) / (at[-1] - at[0]) / rate
+    jitter = np.percentile(late, [50, 99, 100]) - late.min()
+    return figures | {"rate": measured, "jitter_ms": (jitter * 1e3).tolist()}
+
+
+def load(rate: float, seconds: float) -> None:
+    """One row of the table."""
+    ends = [f"ipc://@privsc-bench-{time.monotonic_ns()}-{name}" for name in "ab"]
+    command = [sys.executable, "-m", "tests.bench.bench_soapy_zmq", "side"]
+    other = subprocess.Popen([*command, ends[1], ends[0], str(rate), str(seconds), "20"], stdout=subprocess.PIPE, text=True)
+    one = side(ends[0], ends[1], rate, seconds, 0)
+    text, _ = other.communicate(timeout=seconds + 30)
+    two = json.loads(text.splitlines()[-1])
+    both = {name: one[name] + two[name] for name in ("overflows", "underflows", "dropped", "lost", "cpu", "grown")}
+    worst = max(one["jitter_ms"][2], two["jitter_ms"][2])
+    print(f"{rate / 1e6:5.1f} {both['overflows']:10d} {both['underflows']:11d} {both['dropped'] + both['lost']:8d} "
+          f"{both['cpu']:8.2f} {both['grown'] / 1e6:9.1f} {(one['rate'] - 1) * 1e6:12.1f} {one['jitter_ms'][0]:8.2f} "
+          f"{one['jitter_ms'][1]:8.2f} {worst:8.2f}", flush=True)  # fmt: skip
+
+
+def latency(rate: float = 4e6, bursts: int = 50) -> None:
+    """From writeStream of a burst without a time to the return of the readStream that holds its first sample."""
+    with lab() as bench:
+        for options in ({}, {"latency_ms": 3, "tx_start_ms": 2}):
+            rx = bench.receiver("rx", rate=rate, **{k: v for k, v in options.items() if k == "latency_ms"})
+            tx = bench.transmitter("rx", rate=rate, **{k: v for k, v in options.items() if k == "tx_start_ms"})
+            found = []
+            burst = np.full(2000, 0.5, np.complex64)
+            out = rx.empty(1024)
+            for _ in range(bursts):
+                deadline = time.monotonic() + 0.02
+                while time.monotonic() < deadline:  # read what is there
+                    rx.device.readStream(rx.stream, [out], 1024)
+                begin = time.monotonic()
+                tx.device.writeStream(tx.stream, [burst], len(burst), 2)
+                while time.monotonic() - begin < 1:
+                    got = rx.device.readStream(rx.stream, [out], 1024)
+                    if got.ret > 0 and np.abs(out[: got.ret]).max() > 0.1:
+                        found.append((time.monotonic() - begin) * 1e3)
+                        break
+            rx.close(), tx.close()
+            shown = ", ".join(f"{k}={v}" for k, v in options.items()) or "latency_ms=20, tx_start_ms=10"
+            print(f"latency, {shown}: median {np.median(found):.1f} ms, worst of {len(found)} {max(found):.1f} ms")
+
+
+def main() -> int:
+    if sys.argv[1:2] == ["side"]:
+        here, there, *numbers = sys.argv[2:]
+        print(json.dumps(side(here, there, *map(float, numbers))))
+        return 0
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 5.0
+    rates = [float(word) for word in sys.argv[2:]] or RATES
+    print(f"two radios in two processes, both ways, {seconds:g} s; overflows, underflows and packets of both together")
+    print(f"{'Msps':>5} {'overflows':>10} {'underflows':>11} {'packets':>8} {'CPUs':>8} {'MB added':>9} {'rate - 1 ppm':>12} "
+          f"{'late: 50%':>8} {'99% ms':>8} {'worst':>8}")  # fmt: skip
+    for rate in rates:
+        load(rate * 1e6, seconds)
+    latency()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
