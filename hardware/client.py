@@ -133,11 +133,12 @@ class Station:
             part = samples[first : first + _PIECE].view(np.float32)
             self.ask("load", buffers={"samples": part}, first=first == 0)
 
-    def capture(self, count: int, *, settings: Sequence[tuple[int, str, str]] = (),
+    def capture(self, count: int, *, skip: float = 0.0, settings: Sequence[tuple[int, str, str]] = (),
                 timeout: float = 60.0) -> tuple[np.ndarray, dict[str, Any]]:  # fmt: skip
-        """The next samples, [at most count] complex64, and what the device said about them; settings: (after so many
-        samples, name, value) for the driver."""
-        told, buffers = self.ask_for("capture", samples=count, settings=[list(one) for one in settings], timeout=timeout)
+        """The next samples, [at most count] complex64, and what the device said about them. skip: [s] thrown away
+        first. settings: (after so many samples, name, value) for the driver."""
+        told, buffers = self.ask_for("capture", samples=count, skip=skip, settings=[list(one) for one in settings],
+                                     timeout=timeout)  # fmt: skip
         return buffers["samples"].view(np.complex64), told
 
     def _receive(self, seconds: float) -> wire.Message | None:

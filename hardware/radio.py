@@ -127,6 +127,10 @@ class Radio(ABC):
     def _set_gain(self, side: str, gain: float, channel: int) -> float:
         """Overall gain [dB]; what the device made of it."""
 
+    def sensors(self) -> dict[str, str]:
+        """What the device's own sensors say; empty where it has none."""
+        return {}
+
     def configure(self) -> dict[str, Any]:
         """Check the profile against the device, then set everything. Returns what the device says it is set to."""
         check_device(self.profile, self.describe())

@@ -87,7 +87,9 @@ def write(path: Path, data: Path, *, form: str, sample_rate: float, frequency: f
                    ("kind", "sequence", "image_id", "snr_db", "cfo", "clock_ppm", "crc_ok", "codec")},
             })  # fmt: skip
         meta.validate()
-        text = meta.dumps(pretty=True)
+        described = json.loads(meta.dumps())
+        del described["global"]["core:dataset"]  # the name of the moment; a reader finds the samples by the common name
+        text = json.dumps(described, indent=2)
     except (SigMFError, OSError, ValueError) as error:
         raise RecordingError(f"{base}: the recording cannot be described ({error})") from error
     handle, temporary = tempfile.mkstemp(prefix=f".{base.name}.", suffix=".partial", dir=base.parent)

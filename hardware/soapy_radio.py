@@ -216,6 +216,10 @@ class SoapyRadio(Radio):
         with _clear(f"{self.profile.name}: setting {name}"):
             return str(self._device.readSetting(name))
 
+    def sensors(self) -> dict[str, str]:
+        with _clear(f"{self.profile.name}: sensors"):
+            return {name: str(self._device.readSensor(name)) for name in self._device.listSensors()}
+
     def _set_gain(self, side: str, gain: float, channel: int) -> float:
         with _clear(f"{self.profile.name}: {side}.gain: the device refuses {gain:g}"):
             self._device.setGain(_way(side), channel, gain)

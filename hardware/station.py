@@ -40,6 +40,7 @@ MAX_CAPTURE = 1 << 24  # [samples]
 _OUTBOX = 4096  # messages; what does not fit is dropped and counted, the radio is not held up
 _READ = 8192  # [samples] of a capture read at once
 _TICK = 10  # [ms]
+_SWITCH = 2e-4  # [s] after which a thread that waits gets the interpreter: the device's is not to wait 5 ms for it
 
 Answer = tuple[dict[str, Any], dict[str, np.ndarray]]
 
@@ -173,6 +174,9 @@ class Station:
             raise error
         return {"done": sending is None or sending.done.is_set(), "counts": dict(self._open_radio().counts)}, {}
 
+    def _do_sensors(self, params: dict, buffers: dict) -> Answer:
+        return self._open_radio().sensors(), {}
+
     def _do_silence(self, params: dict, buffers: dict) -> Answer:
         """End the transmission."""
         sending, self.sending = self.sending, None
@@ -201,17 +205,22 @@ class Station:
     def _do_capture(self, params: dict, buffers: dict) -> Answer:
         """The next ``samples`` samples: buffer ``samples`` (float32 pairs), and the gaps among them.
 
-        settings: [[after so many samples, name, value]] written to the driver in between.
+        skip: [s] that are received and thrown away first (gains settle, a transmitter is found). settings: [[after so
+        many samples, name, value]] written to the driver in between.
         """
         radio, count = self._open_radio(), int(params["samples"])
         if self.receiving is not None or not 1 <= count <= MAX_CAPTURE:
             raise StationError(f"a capture of 1 to {MAX_CAPTURE} samples needs a receiver that is at rest; got {count}")
         raw = radio.new_buffer("rx", count)
-        before = dict(radio.counts)
         radio.start(("rx",))
         due = sorted(params.get("settings", []))
-        gaps, filled, until = [], 0, time.monotonic() + count / radio.rate + float(params.get("patience", 3.0))
+        skip = float(params.get("skip", 0.0))
+        gaps, filled, until = [], 0, time.monotonic() + count / radio.rate + skip + 3.0
         try:
+            skipped = 0
+            while skipped < skip * radio.rate and time.monotonic() < until:
+                skipped += radio.receive(raw[: min(_READ, count)]).count
+            before = dict(radio.counts)
             while filled < count and time.monotonic() < until:
                 while due and filled >= due[0][0]:
                     _, name, value = due.pop(0)
@@ -271,7 +280,7 @@ class Station:
         for thread in (self.sending, self.receiving):
             if thread is not None:
                 try:
-                    thread.stop()
+                    thread.stop() if isinstance(thread, Sending) else thread.stop(drain=0.0)
                 except Exception as error:
                     print(f"hardware.station: {error}", file=sys.stderr)
         self.sending = self.receiving = None
@@ -358,6 +367,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="hardware.station", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--endpoint", required=True, help="ZMQ endpoint that the starter has bound")
     given = parser.parse_args()
+    sys.setswitchinterval(_SWITCH)
     server = Server(given.endpoint)
 
     def end(*_: object) -> None:

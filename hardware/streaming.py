@@ -88,6 +88,7 @@ class Receiving:
         self.counts: Counter[str] = Counter()
         self.level = Level()
         self.started_ns: int | None = None  # hardware time of the first sample
+        self.latest_ns: int | None = None  # hardware time behind the latest one
         self.error: Exception | None = None
         self._ring = [radio.new_buffer("rx", block) for _ in range(blocks)]
         self._spare = radio.new_buffer("rx", block)
@@ -97,7 +98,6 @@ class Receiving:
         for index in range(blocks):
             self._free.put(index)
         self._stop = threading.Event()
-        self._ended = threading.Event()
         self._threads = [threading.Thread(target=self._guard, args=(work,), name=work.__name__, daemon=True)
                          for work in (self._receive, self._process)]  # fmt: skip
 
@@ -106,8 +106,15 @@ class Receiving:
         for thread in self._threads:
             thread.start()
 
-    def stop(self, timeout: float = 30.0) -> None:
-        """End reception, process what is there, tell the consumers; raises what a thread met."""
+    def stop(self, timeout: float = 60.0, drain: float = 5.0) -> None:
+        """End reception, process what is there, tell the consumers; raises what a thread met.
+
+        What was on the air before the call is received first, if the driver still holds it (where the device has a
+        time), for at most ``drain`` seconds.
+        """
+        until, now = time.monotonic() + drain, self.radio.now()
+        while self.alive and self.latest_ns is not None and self.latest_ns < now and time.monotonic() < until:
+            time.sleep(0.01)
         self._stop.set()
         for thread in self._threads:
             thread.join(timeout)
@@ -164,6 +171,8 @@ class Receiving:
             got = self.radio.receive(block[filled:])
             if got.count and self.started_ns is None:
                 self.started_ns = got.time_ns
+            if got.time_ns is not None:
+                self.latest_ns = got.time_ns + round(got.count * 1e9 / self.radio.rate)
             if got.overflow and count_gaps:
                 self._tell_gap(Gap(kept + filled, got.lost, "overflow"))
             filled += got.count

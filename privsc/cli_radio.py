@@ -155,6 +155,10 @@ def loopback(
         console.print(f"{who}: {one['frames']} of {trial.figures['link']['frames_sent']} frames, {lost} lost, "
                       f"{one['crc_ok']} exact; carrier {carrier}, clock {number(one['clock_ppm'], 1, ' ppm')}, "
                       f"overflows {one['overflows']}")  # fmt: skip
+    trouble = {key: n for key, n in told["sender"]["counts"].items() if key in ("underflow", "late", "sequence") and n}
+    if trouble:
+        console.print("the transmitter ran dry or came too late (a busy computer?): "
+                      + ", ".join(f"{n} x {key}" for key, n in trouble.items()))  # fmt: skip
     hidden = ", ".join(entity["name"] for entity in trial.figures["hidden"]) or "nobody of K was found"
     console.print(f"hidden: {escape(hidden)}; results in {escape(str(results.path))}")
 
@@ -267,7 +271,7 @@ def calibrate(
     for row in rows:
         table.add_row(f"{row['gain']:g} dB", number(row["snr_db"], 1, " dB"), number(row["evm_db"], 1, " dB"),
                       number(row["level_dbfs"], 1, " dBFS"), number(row["background_dbfs"], 1, " dBFS"),
-                      number(row["peak"], 2), f"{row['frames_good']}/{row['frames_sent']}",
+                      number(row["peak"], 2), f"{row['frames_good']}/{row['preambles']}",
                       number(row["carrier_ppm"], 2, " ppm"), row["verdict"])  # fmt: skip
     console.print(table)
     best = best_row(rows)

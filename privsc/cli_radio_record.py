@@ -73,7 +73,7 @@ def record(
                     set_noise(air, factor, snr, None)
                 started = datetime.datetime.now(datetime.UTC)
                 bar = stage("recording")
-                air.listen(data)
+                air.listen(data, expect=0 if sent is None else len(iq))
                 if sent is not None:
                     air.send(iq, progress=bar)
                 else:

@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 
 from hardware.client import Station
-from hardware.errors import ProfileError
+from hardware.errors import ProfileError, StationError
 from hardware.profile import Profile
+from hardware.streaming import BLOCK
 from phy.assembly import PREFIX, assemble_body, assemble_head
 from phy.frame import Header, Kind, short_digest
 from phy.link import Link, LinkStats, Reception, Transmission
@@ -35,6 +36,8 @@ from privsc.errors import PayloadError
 
 BOB, EVE = "bob", "eve"
 _SETTLE = 0.3  # [s] a receiver runs before something is sent, and after
+_MEETS_WITHIN = 10.0  # [s]
+_MOST_BLOCKS = 512  # of a ring: 256 MiB
 _AUTO = "auto"
 
 Statistics = Callable[[str, dict[str, Any]], None]
@@ -172,12 +175,30 @@ class Air:
         eve = {"name": EVE, "noise_db": self.setup.eve_noise_db, "seed": self.setup.seed}
         return [{"name": BOB}, eve]
 
-    def listen(self, record: Path | None = None, settle: float = _SETTLE) -> None:
-        """Begin reception; record: file for Bob's samples."""
+    def listen(self, record: Path | None = None, settle: float = _SETTLE, expect: int = 0) -> None:
+        """Begin reception; record: file for Bob's samples; expect: samples of the transmission, for which the rings are
+        made large enough (within reason) that a busy computer loses none."""
+        blocks = int(np.clip(1.2 * expect / BLOCK + 64, 64, _MOST_BLOCKS))
         for who in self._receivers:
-            self.stations[who].ask("receive", chains=self.chains(who), frames=self._frames,
+            self.stations[who].ask("receive", chains=self.chains(who), frames=self._frames, blocks=blocks,
                                    record=str(record.absolute()) if record and who == BOB else None)  # fmt: skip
+        self._meet()
         self.wait(settle)
+
+    def _meet(self) -> None:
+        """Virtual radios find each other while silence is on the air: on a busy computer that can take a while."""
+        sender = self.setup.sender
+        ears = [who for who in self._receivers if (self.setup.bob if who == BOB else self.setup.eve).virtual]  # type: ignore[union-attr]
+        if sender is None or not sender.virtual:
+            return
+        until = time.monotonic() + _MEETS_WITHIN
+        self.stations["sender"].load(np.zeros(4096, np.complex64))
+        while time.monotonic() < until:
+            self._put(None)
+            if all(int(self.stations[who].ask("sensors").get("rx_packets", "0")) > 0 for who in ears):
+                return
+        raise StationError(f"{self.setup.bob.name}: no sample of {sender.name} arrives within {_MEETS_WITHIN:g} s; "
+                           "do device.tx and device.rx name the same endpoint?")  # fmt: skip
 
     def setting(self, who: str, name: str, value: str) -> None:
         """A setting of one device's driver."""
@@ -203,8 +224,11 @@ class Air:
     def send(self, iq: np.ndarray, *, delay: float | None = 0.2, repeat: int = 1,
              progress: Callable[..., None] | None = None) -> None:  # fmt: skip
         """iq, [N] complex64 of full scale 1, on the air; returns when the last sample is out."""
+        self.stations["sender"].load(iq)
+        self._put(delay, repeat, progress)
+
+    def _put(self, delay: float | None, repeat: int = 1, progress: Callable[..., None] | None = None) -> None:
         sender = self.stations["sender"]
-        sender.load(iq)
         begun = sender.ask("transmit", delay=delay, repeat=repeat)
         start, whole = time.monotonic(), begun["seconds"] * max(repeat, 1) + (delay or 0.0)
         while not (told := sender.ask("sent"))["done"]:
@@ -227,7 +251,7 @@ class Air:
         self.wait(settle)
         ended = {}
         for who in self._receivers:
-            ended[who] = self.stations[who].ask("stop")
+            ended[who] = self.stations[who].ask("stop", timeout=180.0)
             for name, summary in ended[who]["chains"].items():
                 self.ears[name].summary = summary
         return ended

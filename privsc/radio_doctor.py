@@ -20,7 +20,7 @@ from hardware.profile import Profile
 from privsc.radio import BOB, Air, Setup
 
 _BACKGROUND = 1 << 17  # [samples]
-_PAUSE = 0.4  # [s] from the start of a transmission until it surely is on the air
+_SETTLE = 0.6  # [s] from the start of a transmission until it surely is on the air and gains have settled
 
 # Faults that --inject makes on the virtual radio, and the stage at which the doctor should find each.
 INJECTIONS = {
@@ -53,6 +53,10 @@ def injected(setup: Setup, fault: str | None) -> Setup:
         bob = with_ppm(bob, 1e6 * 0.8 * bob.sample_rate / (2 * math.pi * bob.frequency))
     elif fault == "clock":
         sender, bob = replace(sender, frequency=_CLOCK_TEST), replace(with_ppm(bob, 600), frequency=_CLOCK_TEST)
+    elif fault == "noise":  # a weak signal, so that the noise that drowns it still fits the converter
+        assert sender.tx is not None
+        sender = replace(sender, tx=replace(sender.tx, gain=10.0))
+        bob = sender if one else bob
     elif fault == "clipping":
         assert bob.rx is not None
         bob = replace(bob, rx=replace(bob.rx, gain=60.0))
@@ -82,7 +86,7 @@ class Examination:
 
     def background(self) -> np.ndarray:
         """What is there when nobody sends, [N] complex64."""
-        return self._bob.capture(_BACKGROUND)[0]
+        return self._bob.capture(_BACKGROUND, skip=0.1)[0]
 
     def capture(self) -> tuple[np.ndarray, dict[str, Any], dict[str, int]]:
         """(samples, what the receiver said, what the transmitter counted) while the train is sent again and again."""
@@ -92,12 +96,11 @@ class Examination:
         if self.fault != "silent":
             sender.load(self.iq)
             sender.ask("transmit", repeat=0)
-        self.air.wait(_PAUSE)
         third = count // 3
         within = {"overflow": [(third, "fault_overflow", "1500")], "drop": [(third, "fault_drop", "1500")]}
         if self.fault == "underflow":
             sender.ask("setting", name="fault_underflow", value="4000")
-        samples, told = bob.capture(count, settings=within.get(self.fault or "", []))
+        samples, told = bob.capture(count, skip=_SETTLE, settings=within.get(self.fault or "", []))
         self.air.wait(0.1)
         ended = sender.ask("silence")
         counts = {name: n - before.get(name, 0) for name, n in ended["counts"].items()}
@@ -143,7 +146,7 @@ def sweep(examination: Examination, gains: list[float], side: str = "rx",
     for number, wanted in enumerate(gains):
         gain = station.ask("gain", side=side, gain=wanted)["gain"]
         told = examination.diagnose()
-        names = ("snr_db", "evm_db", "level_dbfs", "background_dbfs", "peak", "clipped", "frames_good", "frames_sent",
+        names = ("snr_db", "evm_db", "level_dbfs", "background_dbfs", "peak", "clipped", "frames_good", "preambles",
                  "carrier_ppm", "clock_ppm")  # fmt: skip
         rows.append({"gain": round(gain, 3), "verdict": told.verdict, **{name: told.measures.get(name) for name in names}})
         if progress:

@@ -52,7 +52,7 @@ def over_the_air(
         iq, factor = air.scaled(sent.on_air.iq)
         set_noise(air, factor, snr_db, eve_snr_db)
         started = datetime.datetime.now(datetime.UTC)
-        air.listen(data)
+        air.listen(data, expect=len(iq))
         air.send(iq, progress=stage("on the air"))
         ended = air.finish()
         if record is not None and data is not None:
