@@ -16,7 +16,7 @@ from rich.markup import escape
 
 from hardware.errors import HardwareError
 from phy.errors import PhyError
-from privsc import cli_db, cli_eval, cli_models, cli_radio, cli_run, cli_train, cli_worker
+from privsc import cli_db, cli_eval, cli_models, cli_radio, cli_run, cli_sweep, cli_train, cli_worker
 from privsc.cli_common import errors
 from privsc.errors import Notice, PrivscError
 
@@ -36,6 +36,8 @@ app = typer.Typer(
 app.command(epilog="Example: privsc demo --out results/demo")(cli_run.demo)
 app.command(epilog="Example: privsc run photo.jpg --db K.db --snr 10 --seed 1 --out results/photo")(cli_run.run)
 app.command(epilog="Example: privsc guard photo.jpg --db K.db --out results/guard")(cli_run.guard)
+app.command(epilog="Example: privsc sweep experiments/quick.toml --out results/quick")(cli_sweep.sweep)
+app.command(epilog="Example: privsc compare results/fig5")(cli_sweep.compare)
 app.add_typer(cli_db.app, name="db")
 app.add_typer(cli_train.app, name="train")
 app.add_typer(cli_eval.app, name="eval")
@@ -48,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # every network is on this machine; nothing asks the hub
     warnings.showwarning = _notice
+    for library in ("DIFFUSERS", "TRANSFORMERS"):
+        os.environ.setdefault(f"{library}_VERBOSITY", "error")  # what they warn of is checked where models are loaded
     os.environ.setdefault("TQDM_DISABLE", "1")  # libraries draw no bars of their own beside ours
     try:
         given = list(sys.argv[1:] if arguments is None else arguments)

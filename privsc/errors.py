@@ -55,3 +55,7 @@ class RecoveryError(PrivscError):
 
 class WorkerError(PrivscError):
     """The worker of the flowgraphs cannot be started, or a request to it is not of its format."""
+
+
+class ExperimentError(PrivscError):
+    """An experiment file, or the place of its results, cannot be used; the message begins with the key's path."""

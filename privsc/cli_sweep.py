@@ -1,0 +1,154 @@
+"""`privsc sweep` and `privsc compare`: experiments from a file, and what they say beside the paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from privsc.cli_common import OutOption, console, stages
+
+if TYPE_CHECKING:
+    from privsc.experiment import Experiment
+    from privsc.sweep import Effort, Plan
+
+ExperimentArgument = Annotated[Path, typer.Argument(metavar="EXPERIMENT.toml", help="Axes and photographs.")]
+
+
+def sweep(
+    experiment: ExperimentArgument,
+    out: OutOption,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", min=0, max=1024,
+                                 help="Processes of this machine; one a core if left out, 0 none but this one.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler that runs already, as tcp://host:8786.")
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of finished work, to share between experiments; "
+                                                      "OUT/cache if left out.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what there is to do and how long it takes.")] = False,
+) -> None:  # fmt: skip
+    """Run an experiment: results.csv, results.parquet, figures, report.html. Killed or interrupted, it goes on when
+    the command is repeated."""
+    from privsc.errors import ExperimentError
+    from privsc.experiment import read_experiment
+
+    plan_of = read_experiment(experiment)
+    if workers and scheduler:
+        raise ExperimentError("--workers: with --scheduler the cluster says how many there are; leave one out")
+    if plan_of.carrier != "sionna":
+        if scheduler is not None or (workers or 0) > 1:
+            raise ExperimentError(f"--workers: one flowgraph or radio serves one worker; carrier {plan_of.carrier} "
+                                  "runs with --workers 1 or none")  # fmt: skip
+        workers = 0 if workers is None else workers
+
+    from privsc.collection import collect
+
+    collect(plan_of, None)  # a subject that is not there is an error before anything is made
+
+    from privsc import sweep as sweeps
+
+    with sweeps.alone_in(out) as folder:
+        place = folder / "cache" if cache is None else cache
+        place.mkdir(parents=True, exist_ok=True)
+        sweeps.remove_partial(place)
+        with stages() as stage:
+            plan = sweeps.make_plan(plan_of, place, stage)
+        expected = sweeps.cores() if workers is None else max(workers, 1)
+        for line in _told(plan, expected):
+            console.print(escape(line), soft_wrap=True)
+        if dry_run:
+            return
+        effort = None
+        if plan.to_enrol or plan.bench is None or plan.to_measure:
+            plan, effort = _work(plan, sweeps.cores() if workers is None and scheduler is None else workers, scheduler)
+        rows = _results(folder, plan)
+    _finish(folder, plan, rows, effort)
+
+
+def _work(plan: Plan, workers: int | None, scheduler: str | None) -> tuple[Plan, Effort]:
+    from privsc import sweep as sweeps
+    from privsc.cli_common import errors
+    from privsc.spread import spread
+
+    try:
+        with spread(workers, scheduler) as (run, count), stages() as stage:
+            return sweeps.carry_out(plan, run, count, stage)
+    except KeyboardInterrupt:
+        done = len(plan.units) - len(plan.to_measure)
+        errors.print(f"privsc: {done} of {plan.count} transmissions are kept; the same command goes on", soft_wrap=True)
+        raise
+
+
+def _told(plan: Plan, workers: int) -> list[str]:
+    """What there is to do, in words."""
+    photos = sum(len(subject.tests) for subject in plan.subjects)
+    done = len(plan.units) - len(plan.to_measure)
+    each, known = plan.seconds_each()
+    lines = [f"{plan.experiment.name}: {photos} photographs x {plan.experiment.points} points = {plan.count} "
+             f"transmissions, {done} of them there already"]  # fmt: skip
+    if plan.parts:
+        lines.append(f"K: {len(plan.parts)} subjects, {len(plan.to_enrol)} still to enrol"
+                     + (" and to personalise" if plan.experiment.dataset.personalise and plan.to_enrol else ""))  # fmt: skip
+    left = plan.estimate(workers)
+    if left > 0:
+        lines.append(f"estimate: {_clock(left)} on {workers} worker{'s' if workers > 1 else ''}, {each:.1f} s a "
+                     f"transmission ({'as measured here' if known else 'a guess; measured as it runs'})")  # fmt: skip
+    return lines
+
+
+def _clock(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{seconds:.0f} s" if seconds < 90 else f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+
+
+def _results(folder: Path, plan: Plan) -> list[dict[str, Any]]:
+    """Tables, figures and the page."""
+    from privsc import sweep as sweeps
+    from privsc.experiment_report import write_report
+    from privsc.galleries import galleries
+    from privsc.summary import summarise
+
+    rows = sweeps.rows_of(plan)
+    with stages() as stage:
+        stage("tables, figures, report")
+        sweeps.write_tables(folder, plan, rows)
+        write_report(folder, plan.experiment, rows, summarise(rows, plan.experiment), galleries(plan))
+    return rows
+
+
+def _finish(folder: Path, plan: Plan, rows: list[dict[str, Any]], effort: Effort | None) -> None:
+    if effort is not None and effort.made:
+        each = effort.busy / effort.made
+        console.print(f"{effort.made} transmissions in {effort.wall:.1f} s on {effort.workers} "
+                      f"worker{'s' if effort.workers > 1 else ''}; {effort.busy:.1f} s of work, {each:.2f} s each: "
+                      f"{effort.busy / max(effort.wall, 1e-9):.2f} times as fast as one after the other")  # fmt: skip
+    if len(revisions := sorted({row["revision"] for row in rows})) > 1:
+        console.print(f"rows are of {len(revisions)} revisions of the code ({', '.join(revisions)}); for one of them "
+                      "only, give another --out")  # fmt: skip
+    _compare(rows, plan.experiment)
+    console.print(f"table: {escape(str(folder / 'results.csv'))}; report: {escape(str(folder / 'report.html'))}",
+                  soft_wrap=True)  # fmt: skip
+
+
+def _compare(rows: list[dict[str, Any]], experiment: Experiment) -> None:
+    from privsc.claims import show_verdicts
+    from privsc.summary import summarise
+
+    show_verdicts(summarise(rows, experiment), experiment, lambda item: console.print(item))
+
+
+def compare(
+    results: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that a sweep has written (its --out).")],
+) -> None:
+    """Print the figures of a finished sweep beside the paper's claims, met or not."""
+    from privsc.experiment import read_experiment
+    from privsc.table import read_table
+
+    rows = read_table(results / "results.parquet")
+    _compare(rows, read_experiment(results / "experiment.toml", name=rows[0]["experiment"], files=False))
