@@ -30,7 +30,7 @@ def attach(unet: UNet2DConditionModel, rank: int, targets: tuple[str, ...] = TAR
 
 def detach(unet: UNet2DConditionModel) -> None:
     """Take the adapter off again: the network is the generic one."""
-    unet.delete_adapters(NAME)
+    unet.unload_lora()
     unet._hf_peft_config_loaded = False
 
 

@@ -72,34 +72,30 @@ def find_folder(model: str) -> Path:
 
 
 def _part(folder: Path, part: str, load: Callable[..., Any], **more: Any) -> Any:
-    """One part of the model, or an error that names its folder; ``more`` goes to its loader."""
+    """One part of the model, or an error that names its folder; ``more`` goes to the loader of a network."""
     path = folder / part
     if not path.is_dir():
         raise WeightsError(f"{folder}: has no {part}; a Stable Diffusion has the parts {', '.join(PARTS)}")
-    options: dict[str, Any] = {"local_files_only": True, **more}
+    options: dict[str, Any] = {"local_files_only": True}
     if part in WEIGHTS:
         name = WEIGHTS[part]
         if not list(path.glob(f"{name}*.safetensors")):
             pickled = ", only pickled ones, which are never read" if list(path.glob("*.bin")) else ""
             raise WeightsError(f"{path}: no {name}.safetensors{pickled}; fetch the model's safetensors files")
-        options["use_safetensors"] = True
+        options |= {"use_safetensors": True, "output_loading_info": True, **more}
         if not list(path.glob(f"{name}.safetensors")) and list(path.glob(f"{name}.fp16.safetensors")):
             options["variant"] = "fp16"
     try:
-        return load(path, **options)
-    except WeightsError:
-        raise
+        loaded = load(path, **options)
+        if part not in WEIGHTS:
+            return loaded
+        network, loading = loaded  # the libraries only warn of tensors that are not in the file; here that is an error
+        if lost := [*loading["missing_keys"], *map(str, loading.get("mismatched_keys") or ())]:
+            raise ValueError(f"{len(lost)} tensors are missing, first {sorted(lost)[0]}")
+        return network
     except Exception as error:  # each library raises what a damaged file provokes in it
         detail = " ".join(str(error).split())[:160] or type(error).__name__
         raise WeightsError(f"{path}: truncated or not a {part} of Stable Diffusion ({detail})") from error
-
-
-def _text_encoder(path: Path, **options: Any) -> CLIPTextModel:
-    """CLIP's text encoder; transformers only warns of tensors that are not in the file, here that is an error."""
-    model, loading = CLIPTextModel.from_pretrained(path, output_loading_info=True, **options)
-    if lost := sorted(loading["missing_keys"]) + sorted(str(key) for key in loading.get("mismatched_keys", ())):
-        raise WeightsError(f"{path}: {len(lost)} tensors of a CLIP text encoder are missing, first {lost[0]}")
-    return model
 
 
 def _check(folder: Path, unet: Any, vae: Any, text: Any) -> None:
@@ -139,7 +135,7 @@ def load_stable_diffusion(model: str, device: str = "cpu") -> StableDiffusion:
         raise WeightsError(f"{folder}: is a {name}; a Stable Diffusion 1 or 2 is needed")
     tokenizer = _part(folder, "tokenizer", CLIPTokenizer.from_pretrained)
     dtype = torch.float32 if target.type == "cpu" else torch.float16
-    text = _part(folder, "text_encoder", _text_encoder, dtype=dtype)
+    text = _part(folder, "text_encoder", CLIPTextModel.from_pretrained, dtype=dtype)
     vae = _part(folder, "vae", AutoencoderKL.from_pretrained, torch_dtype=dtype)
     unet = _part(folder, "unet", UNet2DConditionModel.from_pretrained, torch_dtype=dtype)
     scheduler = _part(folder, "scheduler", DDIMScheduler.from_pretrained)

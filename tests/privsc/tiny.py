@@ -21,8 +21,6 @@ TEXT_DIM = 32
 
 def _write_vocabulary(folder: Path) -> int:
     """CLIP's two vocabulary files with bytes only, no merges but one; returns the number of tokens."""
-    from transformers.models.clip.tokenization_clip import CLIPTokenizer  # noqa: F401  (the format is this class's)
-
     letters = [chr(code) for code in range(33, 127)]
     tokens = [*letters, *(f"{letter}</w>" for letter in letters), "ca", "<|startoftext|>", "<|endoftext|>"]
     folder.mkdir(parents=True)
@@ -45,12 +43,12 @@ def save_stable_diffusion(folder: Path, channels: int = 9, seed: int = 0, varian
         max_position_embeddings=77, bos_token_id=words - 2, eos_token_id=words - 1, pad_token_id=words - 1,
     ))  # fmt: skip
     unet = UNet2DConditionModel(
-        sample_size=32, in_channels=channels, out_channels=4, layers_per_block=1, block_out_channels=(32, 64),
+        sample_size=16, in_channels=channels, out_channels=4, layers_per_block=1, block_out_channels=(32, 64),
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
         cross_attention_dim=TEXT_DIM, attention_head_dim=8,
     )  # fmt: skip
     vae = AutoencoderKL(
-        block_out_channels=(32, 64), latent_channels=4, sample_size=64, down_block_types=("DownEncoderBlock2D",) * 2,
+        block_out_channels=(32, 64), latent_channels=4, sample_size=32, down_block_types=("DownEncoderBlock2D",) * 2,
         up_block_types=("UpDecoderBlock2D",) * 2,
     )  # fmt: skip
     scheduler = DDIMScheduler(
@@ -61,6 +59,8 @@ def save_stable_diffusion(folder: Path, channels: int = 9, seed: int = 0, varian
         vae=vae, text_encoder=text, unet=unet, scheduler=scheduler, safety_checker=None, feature_extractor=None,
         tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"), requires_safety_checker=False,
     )  # fmt: skip
+    if variant == "fp16":
+        pipeline.to(dtype=torch.float16)
     pipeline.save_pretrained(folder, variant=variant)
     (folder / "tokenizer" / "tokenizer.json").unlink(missing_ok=True)  # the hub's folder has none
     for path in (folder / "text_encoder").glob("model*.safetensors"):
