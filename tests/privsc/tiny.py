@@ -74,6 +74,6 @@ def _as_published(name: str) -> str:
     return name if name.startswith("text_model.") else f"text_model.{name}"
 
 
-tiny_sam = partial(
-    _build_sam, encoder_embed_dim=32, encoder_depth=2, encoder_num_heads=2, encoder_global_attn_indexes=[1]
+tiny_sam = partial(  # windows only: attention over all 4096 patches is what takes the time
+    _build_sam, encoder_embed_dim=32, encoder_depth=2, encoder_num_heads=2, encoder_global_attn_indexes=[]
 )
