@@ -75,7 +75,9 @@ class PoseHint:
     def from_bytes(cls, data: bytes) -> PoseHint:
         """Raises PayloadError where ``data`` is no hint."""
         if len(data) != SIZE:
-            raise PayloadError(f"a pose hint has {SIZE} bytes; got {len(data)}: sender and receiver must be one version")
+            raise PayloadError(
+                f"a pose hint has {SIZE} bytes; got {len(data)}: sender and receiver must be one version"
+            )
         first, *values = _LAYOUT.unpack(data)
         x0, y0, x1, y1 = values[:4]
         if x0 >= x1 or y0 >= y1:
@@ -134,7 +136,9 @@ class _State:
         return _State(*(value.detach()[rows].clone() for value in (self.matrix, self.flow, self.gain, self.offset)))
 
 
-def _fit(source: torch.Tensor, target: torch.Tensor, state: _State, steps: int, blur: float, bend: bool) -> torch.Tensor:
+def _fit(
+    source: torch.Tensor, target: torch.Tensor, state: _State, steps: int, blur: float, bend: bool
+) -> torch.Tensor:
     """Gradient descent on ``state`` in place; the last error [N].
 
     source [N, 4, S, S] and target [1, 4, S, S], as ``_plane`` makes them. The error is the mean squared colour error
@@ -196,7 +200,8 @@ def _unlikeness(source: torch.Tensor, target: torch.Tensor, state: _State) -> to
 
 
 def fit_pose(
-    image: NDArray[np.uint8], region: NDArray[np.bool_],
+    image: NDArray[np.uint8],
+    region: NDArray[np.bool_],
     samples: Sequence[tuple[NDArray[np.uint8], NDArray[np.bool_]]],
 ) -> PoseHint | None:
     """The hint for one region.

@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from numpy.typing import NDArray
-from PIL import Image
 from scipy import ndimage
 
 from privsc import adapters
@@ -29,14 +28,16 @@ from privsc.diffusion import CROP, Condition, predict_x0
 from privsc.entity import Entity
 from privsc.errors import RecoveryError, WeightsError
 from privsc.files import decode_mask, decode_photo
+from privsc.painting import paste
 from privsc.placement import is_boxed, parts_of
+from privsc.pose import PoseHint, lay
 from privsc.regions import Box, WarpedSample, bounding_box, crop_box, region_box, resize, resize_mask, warp_silhouette
 from privsc.text import load_text_encoder
 
 WEIGHTS = Path(__file__).parent / "weights" / "privsc-mini"
-STEPS = 12
-STRENGTH = 0.2
-"""Where the reverse process starts with a reference, as a share of the diffusion's length."""
+STEPS = 8
+STRENGTH, POSED_STRENGTH = 0.2, 0.1
+"""Where the reverse process starts with a reference, as a share of the diffusion's length; with a pose hint, later."""
 INITS = ("reference", "noise")
 
 Progress = Callable[[int, int], None]
@@ -117,6 +118,18 @@ def best_sample(entity: Entity, image: NDArray[np.uint8], region: NDArray[np.boo
     return best
 
 
+def place(entity: Entity, image: NDArray[np.uint8], region: NDArray[np.bool_], pose: PoseHint | None) -> WarpedSample:
+    """The sample of S_k over the region: as the transmitter's hint says, or as the silhouette suggests."""
+    if pose is None:
+        return best_sample(entity, image, region)
+    return lay(pose, sample_pairs(entity), region)
+
+
+def sample_pairs(entity: Entity) -> list[tuple[NDArray[np.uint8], NDArray[np.bool_]]]:
+    """S_k decoded: (photograph HWC uint8, silhouette [H, W])."""
+    return [_sample(sample.photo, sample.mask_png) for sample in entity.samples]
+
+
 def _to_plane(image: NDArray[np.uint8]) -> torch.Tensor:
     return torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1  # [1, 3, H, W]
 
@@ -190,57 +203,16 @@ def sample(
     return x0
 
 
-def paste(
-    image: NDArray[np.uint8],
-    region: NDArray[np.bool_],
-    painted: NDArray[np.float32],
-    box: tuple[int, int, int, int],
-    detail: NDArray[np.float32] | None = None,
-) -> NDArray[np.uint8]:
-    """Put a painted crop [96, 96, 3] (0 to 255) back at full resolution, inside the region only; HWC uint8.
-
-    ``detail`` [H, W, 3] is added inside: what of the warped sample is too fine for the crop.
-    """
-    x0, y0, x1, y1 = box
-    channels = [
-        np.asarray(Image.fromarray(painted[..., channel]).resize((x1 - x0, y1 - y0), Image.Resampling.BICUBIC))
-        for channel in range(3)
-    ]
-    full = np.zeros(image.shape, np.float32)
-    full[y0:y1, x0:x1] = np.stack(channels, axis=-1)
-    if detail is not None:
-        full += detail
-    out = image.copy()
-    out[region] = np.clip(np.rint(full[region]), 0, 255).astype(np.uint8)
-    return out
-
-
-def fine_detail(warped: WarpedSample, box: tuple[int, int, int, int]) -> NDArray[np.float32]:
-    """What of a warped sample the 96 px crop cannot hold [H, W, 3], zero off its silhouette and fading to its edge."""
-    x0, y0, x1, y1 = box
-    sigma = 0.5 * max(x1 - x0, y1 - y0) / CROP
-    if sigma <= 0.6:
-        return np.zeros(warped.image.shape, np.float32)
-    inside = warped.valid.astype(np.float32)
-    weight = ndimage.gaussian_filter(inside, sigma)
-    smooth = (
-        np.stack([ndimage.gaussian_filter(warped.image[..., c] * inside, sigma) for c in range(3)], axis=-1)
-        / np.maximum(weight, 1e-3)[..., None]
-    )
-    fade = np.clip(ndimage.distance_transform_edt(warped.valid) / (3 * sigma), 0, 1)
-    return (warped.image - smooth) * (inside * fade)[..., None]
-
-
 class Recovery:
     """The recovery module of one receiver.
 
     Args:
         model: U_theta; None loads the shipped privsc-mini.
-        strength: where the reverse process starts with a reference.
-        detail: share of the warped sample's fine detail that is added to the painted crop.
+        strength: where the reverse process starts with a reference; None for the defaults.
+        detail: share of the laid sample's texture that takes the place of the painted crop's.
     """
 
-    def __init__(self, model: Model | None = None, strength: float = STRENGTH, detail: float = 1.0) -> None:
+    def __init__(self, model: Model | None = None, strength: float | None = None, detail: float = 1.0) -> None:
         self._model = model or load_model()
         self.identity = self._model.identity
         self._strength, self._detail = strength, detail
@@ -264,6 +236,7 @@ class Recovery:
         seed: int = 0,
         progress: Progress | None = None,
         boxes: Sequence[Box] = (),
+        poses: Sequence[PoseHint | None] = (),
     ) -> NDArray[np.uint8]:
         """Ŝ HWC uint8 from Â HWC uint8 and M̂ [H, W].
 
@@ -272,6 +245,7 @@ class Recovery:
             class_word: what someone without K knows of the entity.
             init: "reference" starts from the best sample of S_k, "noise" is the paper's.
             boxes: one for each region where they run into one another (privsc.placement).
+            poses: the transmitter's hints, one for each region, or none at all (privsc.pose).
 
         Raises:
             RecoveryError: for steps below 1 or an unknown init.
@@ -288,19 +262,21 @@ class Recovery:
             if not part.any():
                 continue
             entity = entities[min(number, len(entities) - 1)] if entities else None
-            picture = self._paint(picture, region, part, entity, class_word, steps, init, seed + number, progress)
+            pose = poses[number] if entity is not None and number < len(poses) else None
+            picture = self._paint(picture, part, entity, pose, class_word, steps, init, seed + number, progress)
         return picture
 
-    def _paint(self, picture, region, part, entity, class_word, steps, init, seed, progress) -> NDArray[np.uint8]:
+    def _paint(self, picture, part, entity, pose, class_word, steps, init, seed, progress) -> NDArray[np.uint8]:
         height, width = part.shape
         box = crop_box(region_box(part), width, height)
         warped = None
         if entity is None:
             text = load_text_encoder().embed(f"a photo of a {class_word}" if class_word else "a photo of a subject")
         else:
-            text, warped = entity.text_embedding, best_sample(entity, picture, part)
+            text, warped = entity.text_embedding, place(entity, picture, part, pose)
         condition, covered = make_condition(picture, part, warped, text, box)
         start_here = warped is not None and init == "reference"
+        strength = self._strength or (STRENGTH if pose is None else POSED_STRENGTH)
         adapter = adapters.fits(entity.adapter, self.identity, entity.name) if entity else None
         with adapters.applied(self._model.unet, adapter):
             x0 = sample(
@@ -308,10 +284,10 @@ class Recovery:
                 condition,
                 covered,
                 steps=steps,
-                strength=self._strength if start_here else 1.0,
+                strength=strength if start_here else 1.0,
                 seed=seed,
                 progress=progress,
             )
         painted = (x0[0].permute(1, 2, 0).numpy() + 1) * 127.5
-        detail = fine_detail(warped, box) * self._detail if warped and start_here and self._detail > 0 else None
-        return paste(picture, part, np.ascontiguousarray(painted), box, detail)
+        texture = warped if start_here else None
+        return paste(picture, part, np.ascontiguousarray(painted), box, texture, self._detail)

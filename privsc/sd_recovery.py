@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from privsc import adapters
-from privsc.recovery import Recovery, best_sample, paste
+from privsc.painting import paste
+from privsc.recovery import Recovery, place
 from privsc.regions import WarpedSample, crop_box, dilate, extend_into, region_box, resize, resize_mask
 from privsc.stable_diffusion import StableDiffusion
 
@@ -74,11 +75,11 @@ class SdRecovery(Recovery):
 
     default_steps = STEPS
 
-    def _paint(self, picture, region, part, entity, class_word, steps, init, seed, progress) -> NDArray[np.uint8]:
+    def _paint(self, picture, part, entity, pose, class_word, steps, init, seed, progress) -> NDArray[np.uint8]:
         height, width = part.shape
         box = crop_box(region_box(part), width, height)
         size = painting_size(box, self._sd.side, self._sd.unit)
-        warped = best_sample(entity, picture, part) if entity is not None and init == "reference" else None
+        warped = place(entity, picture, part, pose) if entity is not None and init == "reference" else None
         strength = self._strength if warped is not None else 1.0
         pipeline = self._sd.pipeline
         grown = dilate(part, math.ceil(pipeline.vae_scale_factor * max(box[2] - box[0], box[3] - box[1]) / max(size)))
