@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from privsc import cli_eval_privacy
 from privsc.cli_common import (
     CheckpointOption,
     DeviceOption,
@@ -22,7 +23,7 @@ from privsc.cli_common import (
 )
 from privsc.cli_train import PhotosOption
 
-app = typer.Typer(no_args_is_help=True, help="Measure guard and recovery on photographs that nobody trained on.")
+app = typer.Typer(no_args_is_help=True, help="Measure guard, recovery, privacy and coding on photographs that nobody trained on.")
 
 SubjectOption = Annotated[
     list[str] | None, typer.Option("--subject", metavar="NAME", help="One subject; repeat for more; all if left out.")
@@ -88,3 +89,7 @@ def recovery(
         )  # fmt: skip
     console.print(table)
     console.print(_table(summarise(rows)))
+
+
+app.command(epilog=cli_eval_privacy.EXAMPLE)(cli_eval_privacy.eavesdroppers)
+app.command(epilog=cli_eval_privacy.BASELINES)(cli_eval_privacy.baselines)

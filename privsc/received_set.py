@@ -1,0 +1,188 @@
+"""The pictures that an attack is measured on: every photograph of every subject sent once and received by Bob and Eve.
+
+    cache/KEY/SUBJECT-NN/   original.png mask.png region.png received.png bob.png eve-….png info.json
+
+Photographs are done one by one and kept, so that an interrupted evaluation goes on where it was. KEY is a digest of all
+that the pictures depend on: K, the networks, the SNR, the size, the seed and the protocol of this file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from privsc import payload
+from privsc.config import RunConfig, Seeds
+from privsc.database import Database
+from privsc.eavesdropper import ATTACKS, Target
+from privsc.entity import Entity
+from privsc.errors import EntityError
+from privsc.evaluate import Progress, enrol_subjects
+from privsc.files import ResultFolder, decode_photo, encode_png, strip_photo, to_json
+from privsc.levels import reserve_black
+from privsc.photos import subject_photos
+from privsc.system import Eavesdropper, Heard, Receiver, Sent
+from privsc.text import load_text_encoder
+from privsc.trial import Links, Models, class_word, send
+
+PROTOCOL = 1  # raise it when what is stored, or how it is made, changes
+TRAINED_ON = ("Eve: looks at Â", "Eve: cv2.inpaint", "Eve: generic, class word")
+"""Attacks whose pictures the adaptive attacker also has of the training photographs."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the pictures are sent and received. adapters: Bob uses K's adapters where there are any."""
+
+    snr_db: float = 10.0
+    max_side: int = 384
+    seed: int = 0
+    adapters: bool = True
+
+
+@dataclass(frozen=True)
+class Item:
+    """One photograph: of which subject, its number there, whether it is the test, and where its pictures lie."""
+
+    subject: str
+    number: int
+    test: bool
+    folder: Path
+    info: dict[str, Any]
+
+    def picture(self, name: str) -> NDArray[np.uint8]:
+        """HWC uint8: original, received, bob, or an attack's slug."""
+        return np.asarray(Image.open(self.folder / f"{name}.png").convert("RGB"))
+
+    def mask(self, name: str = "mask") -> NDArray[np.bool_]:
+        """[H, W] bool: `mask`, the transmitter's M, or `region`, Eve's M̂."""
+        return np.asarray(Image.open(self.folder / f"{name}.png").convert("L")) >= 128
+
+
+def slug(attack: str) -> str:
+    """A file name for an attack."""
+    kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in attack.lower())
+    return "-".join(part for part in kept.split("-") if part)
+
+
+@contextmanager
+def open_k(
+    path: Path | None, folder: Path, names: Sequence[str], models: Models, personalise: bool, cache: Path,
+    progress: Progress | None = None,
+) -> Iterator[Database]:  # fmt: skip
+    """K at `path`, or one that is made of all photographs but each subject's last and kept in the cache."""
+    if path is None:
+        text = load_text_encoder().identity
+        key = json.dumps([list(names), str(folder.resolve()), models.guard.identity, text, personalise])
+        path = cache / f"K-{hashlib.sha256(key.encode()).hexdigest()[:12]}.db"
+        if not path.exists():
+            with tempfile.TemporaryDirectory(dir=cache) as scratch:
+                made = Path(scratch) / "K.db"
+                with Database.create(made, models.guard.identity, text) as k:
+                    enrol_subjects(k, folder, names, personalise=personalise, progress=progress)
+                made.replace(path)
+    with Database.open(path, models.guard.identity) as k:
+        yield k
+
+
+def receive_all(
+    folder: Path, names: Sequence[str], database: Database, models: Models, settings: Settings, cache: Path,
+    progress: Progress | None = None,
+) -> list[Item]:  # fmt: skip
+    """Every photograph of the subjects through the chain, or from the cache.
+
+    Raises:
+        EntityError: where K lacks a subject, or holds the photograph that is the test.
+    """
+    key = {"protocol": PROTOCOL, "k": database.digest().hex(), "models": models.names, "attacks": sorted(ATTACKS),
+           **asdict(settings)}  # fmt: skip
+    place = cache / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
+    place.mkdir(parents=True, exist_ok=True)
+    todo = list(_photographs(folder, names))
+    entities = {name: database.get(name) for name in names}
+    items = []
+    for count, (name, number, path, test) in enumerate(todo):
+        target = place / f"{name}-{number:02d}"
+        if not (target / "info.json").is_file():
+            seeds_of = RunConfig.build(snr_db=settings.snr_db, seed=settings.seed * 65_536 + count)
+            _one(path, target, entities[name], test, database, models, settings, seeds_of)
+        items.append(Item(name, number, test, target, json.loads((target / "info.json").read_text("utf-8"))))
+        if progress is not None:
+            progress(count + 1, len(todo), f"{name} {number:02d}")
+    return items
+
+
+def _photographs(folder: Path, names: Sequence[str]) -> Iterator[tuple[str, int, Path, bool]]:
+    for name in names:
+        enrolled, last = subject_photos(folder, name)
+        for number, path in enumerate([*enrolled, last]):
+            yield name, number, path, path == last
+
+
+def _one(
+    path: Path, target: Path, entity: Entity, test: bool, database: Database, models: Models, settings: Settings,
+    config: RunConfig,
+) -> None:  # fmt: skip
+    """Send one photograph and store what everybody ends with; info.json comes last and says that it is whole."""
+    data = path.read_bytes()
+    image = decode_photo(data, str(path), settings.max_side)
+    others = tuple(s for s in entity.samples if s.photo != strip_photo(data, str(path)))
+    if test and len(others) < len(entity.samples):
+        raise EntityError(f"{entity.name}: K holds {path.name}, the photograph of the test; enrol all but the last one")
+    sent, _ = send(image, database, models, config)
+    seeds, link = config.seeds(), Links.simulated(config).bob
+    at_eve = Eavesdropper(link, models.recovery).listen(sent.on_air, config.snr_db, seeds.eve, image.shape[:2])
+    at_bob = at_eve
+    if test:  # for training, one reception serves both
+        at_bob = Receiver(link, models.recovery, database).listen(
+            sent.on_air, config.snr_db, seeds.bob, image.shape[:2]
+        )
+    known = Target(at_eve, class_word(sent.guarded, database), entity if entity.index in at_eve.indices else None,
+                   seeds.recovery)  # fmt: skip
+    with ResultFolder(target) as results:
+        results.add("original.png", encode_png(image))
+        results.add("mask.png", encode_png(sent.guarded.mask))
+        results.add("region.png", encode_png(at_eve.region))
+        results.add("bob.png", encode_png(_bob(at_bob, others or entity.samples, entity, database, models, settings,
+                                               seeds)))  # fmt: skip
+        for name, attack in ATTACKS.items():
+            if test or name in TRAINED_ON:
+                results.add(f"{slug(name)}.png", encode_png(attack(models.recovery, known)))
+        results.add("info.json", to_json(_info(entity, test, sent, at_eve, at_bob)))
+
+
+def _bob(
+    heard: Heard, samples: tuple[Any, ...], entity: Entity, database: Database, models: Models, settings: Settings,
+    seeds: Seeds,
+) -> NDArray[np.uint8]:  # fmt: skip
+    """Ŝ. Of a training photograph: without that photograph among the samples, or Bob would only copy it."""
+    held = []
+    for one in database.by_index(heard.indices):
+        one = replace(one, samples=samples) if one.index == entity.index else one
+        held.append(one if settings.adapters else replace(one, adapter=None))
+    if not held:
+        return heard.image
+    return models.recovery(heard.image, heard.region, held, seed=seeds.recovery)
+
+
+def _info(entity: Entity, test: bool, sent: Sent, at_eve: Heard, at_bob: Heard) -> dict[str, Any]:
+    """What Eve has beside the picture: indices and sizes, for every coding of the payload."""
+    levels = reserve_black(sent.guarded.masked, sent.guarded.mask)
+    sizes = {coding: len(payload.encode(levels, (), coding)[1]) for coding in payload.available_codings()}
+    return {
+        "subject": entity.name, "test": test, "found": any(d.index == entity.index for d in sent.guarded.detections),
+        "hidden": [d.name for d in sent.guarded.detections], "indices": list(at_eve.indices),
+        "width": sent.image.shape[1], "height": sent.image.shape[0], "body_bytes": sizes,
+        "channel_uses": int(sent.on_air.channel_uses), "eve_failure": at_eve.failure, "bob_failure": at_bob.failure,
+        "private_share": float(sent.guarded.mask.mean()),
+    }  # fmt: skip
