@@ -52,17 +52,20 @@ class fill_silence(gr.basic_block):
 class soapy_sink(gr.hier_block2):
     """Tagged bursts ──fill_silence──► GNU Radio's SoapySDR sink ──► radio.
 
-    The radio gets a stream without an end. The sink's own burst mode is not used: in GNU Radio 3.10.5 it begins with a counter
-    that nobody has set and throws the first burst away, and drivers such as HackRF's stall between bursts. The sink does
-    not look at ``tx_time``.
+    The radio gets a stream without an end. The sink's own burst mode is not used: in GNU Radio 3.10.5 it begins with a
+    counter that nobody has set and throws the first burst away, and drivers such as HackRF's stall between bursts. The
+    sink does not look at ``tx_time``.
 
     device: SoapySDR's arguments, "driver=...,KEY=VALUE". rate: [samples/s]. frequency, bandwidth: [Hz], 0: the
     driver's. gain: overall [dB]. antenna: empty: the driver's. RuntimeError and ValueError in the driver's words.
     """
 
-    def __init__(self, device: str, rate: float, frequency: float, gain: float, antenna: str = "", bandwidth: float = 0.0,
+    def __init__(self, device: str, rate: float, frequency: float, gain: float, antenna: str = "",
+        bandwidth: float = 0.0,
                  length_tag: str = "packet_len"):  # fmt: skip
-        gr.hier_block2.__init__(self, "privsc soapy sink", gr.io_signature(1, 1, gr.sizeof_gr_complex), gr.io_signature(0, 0, 0))
+        gr.hier_block2.__init__(
+            self, "privsc soapy sink", gr.io_signature(1, 1, gr.sizeof_gr_complex), gr.io_signature(0, 0, 0)
+        )
         self.sink = soapy.sink(_arguments(device), "fc32", 1, "", "", [""], [""])
         self.sink.set_sample_rate(0, rate)
         _tune(self.sink, frequency, gain, antenna, bandwidth)

@@ -1,6 +1,7 @@
 """The virtual radio under load: two of them in two processes, each sending to and hearing the other.
 
-    PYTHONPATH=. SOAPY_SDR_PLUGIN_PATH=hardware/soapy_zmq/build python3 -m tests.bench.bench_soapy_zmq [SECONDS] [MSPS...]
+    export PYTHONPATH=. SOAPY_SDR_PLUGIN_PATH=hardware/soapy_zmq/build
+    /usr/bin/python3 -m tests.bench.bench_soapy_zmq [SECONDS] [MSPS...]
 
 20 ppm between the clocks (every sample is interpolated), noise, a carrier offset. Prints for each rate what both ends
 lost, the processors' time, and the memory that was added; then how steadily samples come, and how late.
@@ -30,7 +31,11 @@ def memory() -> int:
 
 def losses(rx: Receiver, tx: Transmitter) -> tuple[int, int, int]:
     """Overflows, underflows, packets that did not arrive."""
-    return rx.sensor("rx_overflows"), tx.sensor("tx_underflows"), tx.sensor("tx_dropped_packets") + rx.sensor("rx_lost_packets")
+    return (
+        rx.sensor("rx_overflows"),
+        tx.sensor("tx_underflows"),
+        tx.sensor("tx_dropped_packets") + rx.sensor("rx_lost_packets"),
+    )
 
 
 def side(here: str, there: str, rate: float, seconds: float, ppm: float) -> dict:
@@ -77,7 +82,9 @@ def load(rate: float, seconds: float) -> None:
     """One row of the table."""
     ends = [f"ipc://@privsc-bench-{time.monotonic_ns()}-{name}" for name in "ab"]
     command = [sys.executable, "-m", "tests.bench.bench_soapy_zmq", "side"]
-    other = subprocess.Popen([*command, ends[1], ends[0], str(rate), str(seconds), "20"], stdout=subprocess.PIPE, text=True)
+    other = subprocess.Popen(
+        [*command, ends[1], ends[0], str(rate), str(seconds), "20"], stdout=subprocess.PIPE, text=True
+    )
     one = side(ends[0], ends[1], rate, seconds, 0)
     text, _ = other.communicate(timeout=seconds + 30)
     two = json.loads(text.splitlines()[-1])
@@ -121,7 +128,8 @@ def main() -> int:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 5.0
     rates = [float(word) for word in sys.argv[2:]] or RATES
     print(f"two radios in two processes, both ways, {seconds:g} s; overflows, underflows and packets of both together")
-    print(f"{'Msps':>5} {'overflows':>10} {'underflows':>11} {'packets':>8} {'CPUs':>8} {'MB added':>9} {'clock ppm':>12} "
+    print(f"{'Msps':>5} {'overflows':>10} {'underflows':>11} {'packets':>8} {'CPUs':>8} "
+          f"{'MB added':>9} {'clock ppm':>12} "
           f"{'late: 50%':>8} {'99% ms':>8} {'worst':>8}")  # fmt: skip
     for rate in rates:
         load(rate * 1e6, seconds)

@@ -70,8 +70,10 @@ encoder, scale = blocks.frame_encoder("ae8x8", 500, tail=200000), grb.multiply_c
 sink = blocks.soapy_sink(f"driver=zmq,rx=none,tx={where}", rate, 2.44e9, 30)
 # Es = 0.09 at the matched filter, 2 samples a symbol: 15 dB is noise of 0.09 / 10 ** 1.5 a sample
 noise = 10 * np.log10(0.09 / 10 ** 1.5)
-source = blocks.soapy_source(f"driver=zmq,tx=none,rx={where},ppm=20,adc_noise=-inf,noise_floor={noise - 30:.3f},seed=1", rate, 2.44e9, 30)
-receiver, good, stats, sent = blocks.frame_receiver(), grb.message_debug(False), grb.message_debug(False), grb.message_debug(False)
+radio = f"driver=zmq,tx=none,rx={where},ppm=20,adc_noise=-inf,noise_floor={noise - 30:.3f},seed=1"
+source = blocks.soapy_source(radio, rate, 2.44e9, 30)
+receiver = blocks.frame_receiver()
+good, stats, sent = (grb.message_debug(False) for _ in range(3))
 tb.connect(encoder, scale, sink)
 tb.connect(source, receiver)
 tb.msg_connect(receiver, "ok", good, "store"), tb.msg_connect(receiver, "stats", stats, "store")
@@ -96,8 +98,10 @@ for i in range(whole.num_messages()):
     meta, body = pdu.split(whole.get_message(i))
     right += bool(np.array_equal(body, bodies[meta["image_id"]]))
 figures = [m for m in (pdu.split(stats.get_message(i))[0] for i in range(stats.num_messages())) if "snr_db" in m]
-print(json.dumps({"expected": expected, "good": good.num_messages(), "right": right, "snr": float(np.mean([f["snr_db"] for f in figures])),
-                  "cfo": float(np.median([f["cfo"] for f in figures])), "ppm": float(np.median([f["clock_ppm"] for f in figures]))}))
+print(json.dumps({"expected": expected, "good": good.num_messages(), "right": right, "snr": float(np.mean([f["snr_db"]
+    for f in figures])),
+                  "cfo": float(np.median([f["cfo"] for f in figures])), "ppm": float(np.median([f["clock_ppm"]
+                      for f in figures]))}))
 """, str(rate))  # fmt: skip
     assert got["good"] == got["expected"] > 80
     assert got["right"] == 3
@@ -138,11 +142,12 @@ sent = np.clip(np.array(keep.data(), np.complex64).view(np.float32), -1, 1).view
 half = len(sent) // 2
 places = []
 for burst in (sent[:half], sent[half:]):
-    start = int(np.flatnonzero(air == burst[0])[0]) if not places else places[-1] + half + int(np.flatnonzero(air[places[-1] + half:])[0])
-    places.append(start)
+    begin = places[-1] + half if places else 0
+    places.append(begin + int(np.flatnonzero(air[begin:])[0]))
 print(json.dumps({"starts": [h[3] & 1 for h in heads].count(1), "lost": len(heads) - 1 - heads[-1][6] + heads[0][6],
                   "gaps": [b[7] - a[7] - a[4] for a, b in zip(heads, heads[1:]) if b[7] != a[7] + a[4]],
-                  "equal": [bool(np.array_equal(air[p:p + half], b)) for p, b in zip(places, (sent[:half], sent[half:]))],
+                  "equal": [bool(np.array_equal(air[p:p + half], b)) for p, b in zip(places, (sent[:half],
+                      sent[half:]))],
                   "between": places[1] - places[0] - half, "samples": len(sent)}))
 """)  # fmt: skip
     assert got["starts"] == 1 and got["gaps"] == [] and got["lost"] == 0
@@ -155,10 +160,13 @@ def test_a_photograph_crosses_two_radio_programs(driver, programs, photo, worker
     air = f"ipc://@privsc-test-{os.getpid()}"
     files = {who: tmp_path / f"{who}-1.png" for who in ("bob", "eve")}
     named = {f"image_file_{who}": tmp_path / f"{who}-{{id}}.png" for who in files}
-    running = [Program(programs, "rx_soapy", device=f"driver=zmq,tx=none,rx={air},ppm=17,delay_ns=1234", worker=worker, noise_of_eve=-40,
+    running = [Program(programs, "rx_soapy", device=f"driver=zmq,tx=none,rx={air},ppm=17,delay_ns=1234",
+        worker=worker, noise_of_eve=-40,
                        **named)]  # fmt: skip
     time.sleep(2)
-    running.append(Program(programs, "tx_soapy", device=f"driver=zmq,rx=none,tx={air}", gain=30, image=photo, worker=worker))
+    running.append(
+        Program(programs, "tx_soapy", device=f"driver=zmq,rx=none,tx={air}", gain=30, image=photo, worker=worker)
+    )
     try:
         end = time.monotonic() + 90
         while not all(path.exists() for path in files.values()) and time.monotonic() < end:
@@ -187,7 +195,8 @@ from flowgraphs.blocks.soapy import _tune
 sys.path.insert(0, sys.argv[1])
 import rx_soapy
 where = f"ipc://@privsc-test-{os.getpid()}"
-top = rx_soapy.rx_soapy(device=f"driver=zmq,tx=none,rx={where},noise_floor=-inf,adc_noise=-inf", gain_of_bob=6, gain_of_eve=-14,
+top = rx_soapy.rx_soapy(device=f"driver=zmq,tx=none,rx={where},noise_floor=-inf,adc_noise=-inf", gain_of_bob=6,
+    gain_of_eve=-14,
                         noise_of_bob=-50, noise_of_eve=-30, worker="ipc://@privsc-test-none")
 probes = {who: (grb.head(8, 700000), grb.vector_sink_c()) for who in ("bob", "eve")}
 for who, probe in probes.items():
@@ -229,5 +238,9 @@ print(json.dumps({"parameters": sorted(inspect.signature(top.__init__).parameter
     assert wanted | ({"amplitude"} if name == "tx_uhd" else {"noise_of_bob", "noise_of_eve"}) <= set(got["parameters"])
     assert "No devices found" in got["error"]
     text = (programs / f"{name}.py").read_text()
-    assert "set_bandwidth(bandwidth or samp_rate, 0)" in text and "set_gain(" in text and "set_center_freq(frequency, 0)" in text
+    assert (
+        "set_bandwidth(bandwidth or samp_rate, 0)" in text
+        and "set_gain(" in text
+        and "set_center_freq(frequency, 0)" in text
+    )
     assert ("'packet_len'" in text) == (name == "tx_uhd")

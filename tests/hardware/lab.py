@@ -1,9 +1,9 @@
 """Virtual radios for measuring; runs in the distribution's Python.
 
-    with lab() as bench:
-        rx, tx = bench.receiver(), bench.transmitter()
-        start = tx.send(samples)                    # time of the first sample [ns]
-        got = rx.at(start, len(samples))            # complex64, by the receiver's own timestamps
+with lab() as bench:
+    rx, tx = bench.receiver(), bench.transmitter()
+    start = tx.send(samples)                    # time of the first sample [ns]
+    got = rx.at(start, len(samples))            # complex64, by the receiver's own timestamps
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ class Lab:
     def endpoint(self, name: str) -> str:
         return f"ipc://@privsc-test-{os.getpid()}-{name}"
 
-    def receiver(self, name: str = "rx", form: str = SOAPY_SDR_CF32, active: bool = True, **arguments: object) -> Receiver:
-        arguments = {"rx_buffer_ms": 3000, **arguments}  # tests think between reads
+    def receiver(
+        self, name: str = "rx", form: str = SOAPY_SDR_CF32, active: bool = True, **arguments: object
+    ) -> Receiver:
+        arguments = {"rx_buffer_ms": 3000, "latency_ms": 100, **arguments}  # tests think, and the machine is busy
         made = Receiver({"rx": self.endpoint(name), "tx": "none", **SILENT, **arguments}, form)
         self.radios.append(made)
         if active:
@@ -131,7 +133,7 @@ class Receiver(Radio):
 class Transmitter(Radio):
     direction = SOAPY_SDR_TX
 
-    def send(self, samples: np.ndarray, lead: float = 0.1, when: int | None = None, end: bool = True) -> int:
+    def send(self, samples: np.ndarray, lead: float = 0.2, when: int | None = None, end: bool = True) -> int:
         """Samples as a burst at a time [ns], `lead` seconds from now if left out; that time, on the sample grid."""
         first = self.device.getHardwareTime() + int(lead * 1e9) if when is None else when - self.zero
         first = round(round(first * 1e-9 * self.rate) * 1e9 / self.rate)
@@ -207,7 +209,8 @@ def pitch(samples: np.ndarray, rate: float = 1e6) -> float:
 
 
 def lateness(got: np.ndarray, sent: np.ndarray) -> float:
-    """By how many samples `got` is behind `sent`, fractions included; both of one length, behind by less than half of it."""
+    """By how many samples `got` is behind `sent`, fractions included; both of one length, behind by less than half
+    of it."""
     cross = np.fft.fft(got) * np.conj(np.fft.fft(sent))
     count = len(sent)
     whole = int(np.argmax(np.abs(np.fft.ifft(cross))))

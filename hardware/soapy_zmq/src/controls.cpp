@@ -141,6 +141,8 @@ double ZmqDevice::getFrequency(int direction, size_t, const std::string &name) c
 
 std::vector<std::string> ZmqDevice::listFrequencies(int, size_t) const { return {"RF", "BB"}; }
 
+SoapySDR::RangeList ZmqDevice::getFrequencyRange(int, size_t) const { return {{kMinFrequency, kMaxFrequency}}; }
+
 SoapySDR::RangeList ZmqDevice::getFrequencyRange(int, size_t, const std::string &name) const
 {
     if (name == "BB") return {{-kMaxRate, kMaxRate}};

@@ -78,10 +78,10 @@ public:
     SoapySDR::Range getGainRange(int direction, size_t channel, const std::string &name) const override;
     using SoapySDR::Device::setFrequency;
     using SoapySDR::Device::getFrequency;
-    using SoapySDR::Device::getFrequencyRange;
     void setFrequency(int direction, size_t channel, const std::string &name, double frequency, const SoapySDR::Kwargs &args) override;
     double getFrequency(int direction, size_t channel, const std::string &name) const override;
     std::vector<std::string> listFrequencies(int direction, size_t channel) const override;
+    SoapySDR::RangeList getFrequencyRange(int direction, size_t channel) const override;
     SoapySDR::RangeList getFrequencyRange(int direction, size_t channel, const std::string &name) const override;
     void setSampleRate(int direction, size_t channel, double rate) override;
     double getSampleRate(int direction, size_t channel) const override;

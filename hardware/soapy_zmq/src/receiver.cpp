@@ -18,8 +18,11 @@ namespace {
 
 constexpr double kTarget = -12;             // [dBFS] what the AGC aims at
 constexpr double kMaxGain = 60, kStuck = 80; // [dB]
-constexpr double kAhead = 0.1;              // [s] that a transmitter may be ahead
+constexpr double kAhead = 0.25;             // [s] that a transmitter may be ahead
+constexpr int64_t kFarthest = int64_t(1) << 60; // [samples], [ns] beyond which no clock of ours gets
 constexpr int64_t kForgotten = 1000000000;   // [ns] after which a silent transmitter makes room for another
+
+bool far(int64_t value) { return value > kFarthest || value < -kFarthest; }
 
 double power(double db) { return std::pow(10, db / 10); }
 
@@ -97,7 +100,8 @@ void Receiver::take(const void *message, size_t size)
     if (size < sizeof header || std::memcmp(header.magic, "SZMQ", 4) || header.version != kWireVersion ||
         header.headerBytes != sizeof header || header.samples == 0 || header.samples > kPacketSamples ||
         size != sizeof header + header.samples * sizeof(Sample) || !(header.rate >= 1 && header.rate <= 1e9) ||
-        !std::isfinite(header.frequency) || !std::isfinite(header.epochAirFraction)) {
+        !(std::fabs(header.frequency) <= 1e12) || !(std::fabs(header.epochAirFraction) <= 1) || header.index < 0 ||
+        header.index > kFarthest || far(header.epochIndex) || far(header.epochAirNs)) {
         malformed++;
         return;
     }

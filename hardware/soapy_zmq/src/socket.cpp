@@ -5,14 +5,17 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include <chrono>
 #include <cstring>
 #include <stdexcept>
+#include <thread>
 
 namespace zmqradio {
 
 namespace {
 
-constexpr int kPackets = 256; // that may wait at each end: one million samples
+constexpr int kPackets = 512; // that may wait at each end: two million samples
+constexpr std::chrono::milliseconds kReopen(500);
 constexpr int kLinger = 200;  // [ms] for the last packets to leave
 
 [[noreturn]] void fail(const std::string &what)
@@ -58,13 +61,18 @@ Socket::Socket(Context &context, int type, const std::string &endpoint) : handle
 
 Socket Socket::pull(Context &context, const std::string &endpoint)
 {
-    Socket made(context, ZMQ_PULL, endpoint);
-    if (taken(endpoint)) {
-        errno = EADDRINUSE;
-        fail("rx=" + endpoint + ": another receiver listens there; give this one an endpoint of its own");
+    // ZMQ lets go of an endpoint a little after its socket was closed: a receiver that is opened again waits for that.
+    const auto until = std::chrono::steady_clock::now() + kReopen;
+    for (;;) {
+        Socket made(context, ZMQ_PULL, endpoint);
+        const bool other = taken(endpoint);
+        if (!other && zmq_bind(made.handle, endpoint.c_str()) == 0) return made;
+        if (other) errno = EADDRINUSE;
+        if (zmq_errno() != EADDRINUSE || std::chrono::steady_clock::now() > until)
+            fail("rx=" + endpoint + (other ? ": another receiver listens there" : ": cannot listen there") +
+                 "; give this one an endpoint of its own");
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
-    if (zmq_bind(made.handle, endpoint.c_str())) fail("rx=" + endpoint + ": cannot listen there; give this receiver an endpoint of its own");
-    return made;
 }
 
 Socket Socket::push(Context &context, const std::string &endpoint)

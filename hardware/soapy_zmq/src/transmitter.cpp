@@ -17,7 +17,7 @@ namespace zmqradio {
 
 namespace {
 
-constexpr Real kLead = 50e6L; // [ns] that packets leave before they are on the air
+constexpr Real kLead = 150e6L; // [ns] that packets leave before they are on the air
 constexpr size_t kLeastFifo = 65536;
 
 // Saturates at full scale, then the gain; the number of values that saturated.

@@ -2,7 +2,8 @@
 //
 //   writeStream ──► FIFO of samples and bursts ──thread──► clip ──gain──► packets ──PUSH──► each receiver's own socket
 //
-// Packets leave up to 50 ms before they are on the air, with the time at which they are: receivers wait, not the network.
+// Packets leave up to 150 ms before they are on the air, with the time at which they are: the wait is at the receiver, so
+// that a machine that is busy for a moment delays nothing.
 #pragma once
 
 #include "kernel.hpp"
