@@ -23,7 +23,9 @@ from privsc.cli_common import (
 )
 from privsc.cli_train import PhotosOption
 
-app = typer.Typer(no_args_is_help=True, help="Measure guard, recovery, privacy and coding on photographs that nobody trained on.")
+app = typer.Typer(
+    no_args_is_help=True, help="Measure guard, recovery, privacy and coding on photographs that nobody trained on."
+)
 
 SubjectOption = Annotated[
     list[str] | None, typer.Option("--subject", metavar="NAME", help="One subject; repeat for more; all if left out.")

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from privsc import payload
-from privsc.config import RunConfig, Seeds
+from privsc.config import RunConfig
 from privsc.database import Database
 from privsc.eavesdropper import ATTACKS, Target
-from privsc.entity import Entity
+from privsc.entity import Entity, Sample
 from privsc.errors import EntityError
 from privsc.evaluate import Progress, enrol_subjects
 from privsc.files import ResultFolder, decode_photo, encode_png, strip_photo, to_json
@@ -142,37 +142,40 @@ def _one(
     sent, _ = send(image, database, models, config)
     seeds, link = config.seeds(), Links.simulated(config).bob
     at_eve = Eavesdropper(link, models.recovery).listen(sent.on_air, config.snr_db, seeds.eve, image.shape[:2])
-    at_bob = at_eve
+    held: Any = _HeldOut(database, entity.index, others or entity.samples, settings.adapters)
+    bob, at_bob = Receiver(link, models.recovery, held), at_eve
     if test:  # for training, one reception serves both
-        at_bob = Receiver(link, models.recovery, database).listen(
-            sent.on_air, config.snr_db, seeds.bob, image.shape[:2]
-        )
+        at_bob = bob.listen(sent.on_air, config.snr_db, seeds.bob, image.shape[:2])
     known = Target(at_eve, class_word(sent.guarded, database), entity if entity.index in at_eve.indices else None,
                    seeds.recovery)  # fmt: skip
     with ResultFolder(target) as results:
         results.add("original.png", encode_png(image))
         results.add("mask.png", encode_png(sent.guarded.mask))
         results.add("region.png", encode_png(at_eve.region))
-        results.add("bob.png", encode_png(_bob(at_bob, others or entity.samples, entity, database, models, settings,
-                                               seeds)))  # fmt: skip
+        results.add("bob.png", encode_png(bob.restore(at_bob, seeds.recovery).restored))
         for name, attack in ATTACKS.items():
             if test or name in TRAINED_ON:
                 results.add(f"{slug(name)}.png", encode_png(attack(models.recovery, known)))
         results.add("info.json", to_json(_info(entity, test, sent, at_eve, at_bob)))
 
 
-def _bob(
-    heard: Heard, samples: tuple[Any, ...], entity: Entity, database: Database, models: Models, settings: Settings,
-    seeds: Seeds,
-) -> NDArray[np.uint8]:  # fmt: skip
-    """Ŝ. Of a training photograph: without that photograph among the samples, or Bob would only copy it."""
-    held = []
-    for one in database.by_index(heard.indices):
-        one = replace(one, samples=samples) if one.index == entity.index else one
-        held.append(one if settings.adapters else replace(one, adapter=None))
-    if not held:
-        return heard.image
-    return models.recovery(heard.image, heard.region, held, seed=seeds.recovery)
+class _HeldOut:
+    """K as Bob has it, save that one entity has lost some samples, and all their adapters where those are not wanted.
+
+    Of a training photograph Bob must not hold that very photograph, or he would only copy it. (An adapter has seen it.)
+    """
+
+    def __init__(self, database: Database, index: int, samples: tuple[Sample, ...], adapters: bool) -> None:
+        self.path = database.path
+        self._database, self._index, self._samples, self._adapters = database, index, samples, adapters
+
+    def digest(self) -> bytes:
+        return self._database.digest()
+
+    def by_index(self, indices: Sequence[int]) -> tuple[Entity, ...]:
+        held = self._database.by_index(indices)
+        held = tuple(replace(e, samples=self._samples) if e.index == self._index else e for e in held)
+        return held if self._adapters else tuple(replace(e, adapter=None) for e in held)
 
 
 def _info(entity: Entity, test: bool, sent: Sent, at_eve: Heard, at_bob: Heard) -> dict[str, Any]:
