@@ -63,13 +63,14 @@ def side(here: str, there: str, rate: float, seconds: float, ppm: float) -> dict
             if got.ret > 0:
                 total += got.ret
                 arrivals.append((time.monotonic(), total))
-        stop.set()
-        sending.join()
         figures = {
             "overflows": rx.sensor("rx_overflows") - started[0], "underflows": tx.sensor("tx_underflows") - started[1],
             "packets": losses(rx, tx)[2] - started[2], "grown": memory() - started[3],
             "cpu": (time.process_time() - started[4]) / seconds,
         }  # fmt: skip
+        stop.set()
+        sending.join()
+        time.sleep(2.0)  # the other one, which began later, is heard to its end
     at, count = np.array(arrivals).T
     late = at - count / rate
     tenth = len(late) // 10  # samples are never early: the least late ones show the clock

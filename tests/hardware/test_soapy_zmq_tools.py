@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import DISTRIBUTION_PYTHON
 from tests.hardware.conftest import ROOT
 from tests.hardware.virtual import environment, measure
 
@@ -65,6 +66,17 @@ def test_the_parts_hold_on_their_own(driver):
     done = subprocess.run([driver / "zmq_units"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("ok  ") >= 25 and done.stdout.endswith("0 failed\n")
+
+
+def test_the_example_of_its_readme_hears_its_tone(driver):
+    text = (ROOT / "hardware" / "soapy_zmq" / "README.md").read_text()
+    code = text.split("```python\n")[1].split("```")[0].replace("@bob", f"@privsc-test-readme-{os.getpid()}")
+    done = subprocess.run(
+        [DISTRIBUTION_PYTHON, "-c", code], env=environment(driver), capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    levels = [float(line.split()[1]) for line in done.stdout.splitlines()]
+    assert len(levels) > 8 and sorted(levels)[len(levels) // 2] == pytest.approx(-6.02, abs=0.01)
 
 
 def test_it_installs_where_soapysdr_looks(driver, tmp_path):

@@ -278,7 +278,8 @@ int Receiver::read(void *buffer, size_t count, int &flags, long long &timeNs, lo
         skip(silent, params);
         slipped += silent;
     }
-    const int64_t room = std::max(int64_t(rate * options.bufferMs * 1e-3), int64_t(2 * kMtu));
+    const double kept = double(Source::kLargest) - rate * (options.latencyMs * 1e-3 + kAhead);
+    const int64_t room = std::max(int64_t(std::min(rate * options.bufferMs * 1e-3, kept)), int64_t(2 * kMtu));
     if (onAir() - next > room) lost = std::max(lost, onAir() - next - room / 2);
     if (lost) {
         flags = SOAPY_SDR_HAS_TIME;

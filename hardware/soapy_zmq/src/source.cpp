@@ -9,7 +9,6 @@ namespace zmqradio {
 namespace {
 
 constexpr double kLargestRatio = 16;   // of the transmitter's rate to the receiver's, and back
-constexpr size_t kLargestRing = 1u << 24;
 constexpr int64_t kFar = 10000000; // [ns] a foreign clock's error that is corrected at the start of a burst
 
 Real fractional(Real x) { return x - std::floor(x); }
@@ -25,7 +24,7 @@ Real Source::airOf(const WireHeader &header, int64_t index) const
 void Source::open(const WireHeader &header, double seconds, int64_t now, int64_t shift)
 {
     size_t room = 65536;
-    while (double(room) < header.rate * seconds && room < kLargestRing) room *= 2;
+    while (double(room) < header.rate * seconds && room < kLargest) room *= 2;
     if (ring.size() != room) ring.assign(room, Sample());
     scratch.resize(size_t(kRenderBlock * kLargestRatio) + Kernel::kMaxTaps + 8);
     made.resize(kRenderBlock);

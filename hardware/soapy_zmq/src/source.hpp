@@ -38,6 +38,7 @@ public:
     uint64_t packets = 0, lostPackets = 0;
 
     static constexpr size_t kRenderBlock = 2048;
+    static constexpr size_t kLargest = 1u << 26; // samples of a stream that are kept
 
 private:
     // From sample `from` on, which is on the air at `air`.
