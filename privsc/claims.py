@@ -161,8 +161,14 @@ def show_verdicts(cells: Sequence[Cell], experiment: Experiment, show: Callable[
 
 def series_label(experiment: Experiment, series: tuple[Any, ...]) -> str:
     """The values that tell a curve apart, in words."""
-    return ", ".join(f"{name} {value}" if not isinstance(value, str) else value
+    told = {"eve_snr_db": "Eve {} dB", "snr_db": "{} dB"}
+    return ", ".join(value if isinstance(value, str) else told.get(name, name + " {}").format(plain(value))
                      for name, value in zip(experiment.series, series, strict=True))  # fmt: skip
+
+
+def plain(value: Any) -> str:
+    """A value of an axis as it was written: 5 for 5.0."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _number(value: float | None, unit: str) -> str:

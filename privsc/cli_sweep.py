@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,8 +50,12 @@ def sweep(
         workers = 0 if workers is None else workers
 
     from privsc.collection import collect
+    from privsc.knowledge import given_k
 
-    collect(plan_of, None)  # a subject that is not there is an error before anything is made
+    with _about(experiment):
+        subjects = collect(plan_of, None)  # what is not there is an error before networks are loaded
+        if plan_of.dataset.k is not None and plan_of.dataset.source != "built-in":
+            given_k(plan_of, subjects, None)
 
     from privsc import sweep as sweeps
 
@@ -57,7 +63,7 @@ def sweep(
         place = folder / "cache" if cache is None else cache
         place.mkdir(parents=True, exist_ok=True)
         sweeps.remove_partial(place)
-        with stages() as stage:
+        with stages() as stage, _about(experiment):
             plan = sweeps.make_plan(plan_of, place, stage)
         expected = sweeps.cores() if workers is None else max(workers, 1)
         for line in _told(plan, expected):
@@ -69,6 +75,17 @@ def sweep(
             plan, effort = _work(plan, sweeps.cores() if workers is None and scheduler is None else workers, scheduler)
         rows = _results(folder, plan)
     _finish(folder, plan, rows, effort)
+
+
+@contextmanager
+def _about(path: Path) -> Iterator[None]:
+    """Errors that name a key name the file, too."""
+    from privsc.errors import ExperimentError
+
+    try:
+        yield
+    except ExperimentError as error:
+        raise ExperimentError(f"{path}: {error}") from error
 
 
 def _work(plan: Plan, workers: int | None, scheduler: str | None) -> tuple[Plan, Effort]:

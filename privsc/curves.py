@@ -52,7 +52,11 @@ def draw(cells: Sequence[Cell], experiment: Experiment, figure: str) -> Figure:
             for who, colour in (("bob", BOB), ("eve", EVE)):
                 _curve(axes, [cell for cell in mine if cell.series == one], who, colour, number, experiment)
         axes.set_xlabel(x_label(experiment))
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+        values = sorted({cell.x for cell in mine})
+        if len(values) <= 10:
+            axes.set_xticks(values, [f"{value:g}" for value in values])
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=8))
     what = FIGURES[figure]
     axes.set_ylabel(what.label + (f" [{what.unit}]" if what.unit else ""))
     if what.unit == "%":
@@ -62,12 +66,14 @@ def draw(cells: Sequence[Cell], experiment: Experiment, figure: str) -> Figure:
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         axes.spines[side].set_color(INK)
-    axes.tick_params(colors=INK)
-    axes.xaxis.label.set_color(INK)
-    axes.yaxis.label.set_color(INK)
-    columns = 2 if len(series) <= 4 else 3
-    legend = drawn.legend(loc="outside upper center", ncols=columns, frameon=False, fontsize=8, labelcolor=INK)
+    axes.tick_params(colors=INK, labelsize=10)
+    for label in (axes.xaxis.label, axes.yaxis.label):
+        label.set(color=INK, fontsize=10.5)
+    many = len(series) > 1
+    legend = drawn.legend(loc="outside lower center" if many else "outside upper center", ncols=2, frameon=False, fontsize=10, labelcolor=INK)
     legend.set_zorder(5)
+    if many:
+        drawn.set_figheight(SIZE[1] + 0.2 * len(series))
     return drawn
 
 
@@ -101,8 +107,8 @@ def _bars(axes: Axes, cells: Sequence[Cell], experiment: Experiment) -> None:
             axes.bar(place + offset, one.value, 0.36, color=colour, label=who.capitalize() if place == 0 else None)
             axes.plot([place + offset] * 2, [one.low, one.high], color=INK, linewidth=1.1)
     labels = [series_label(experiment, cell.series) or "all" for cell in cells]
-    axes.set_xticks(range(len(cells)), labels, rotation=30 if max(map(len, labels)) > 8 else 0, ha="right"
-                    if max(map(len, labels)) > 8 else "center")  # fmt: skip
+    long = max(map(len, labels)) > 8
+    axes.set_xticks(range(len(cells)), labels, rotation=30 if long else 0, ha="right" if long else "center")
 
 
 def page_svg(figure: Figure, name: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 from jinja2 import Environment
 from PIL import Image
 
-from privsc.claims import PAPER, Verdict, dependence, series_label, verdicts
+from privsc.claims import PAPER, Verdict, dependence, plain, series_label, verdicts
 from privsc.curves import draw, page_svg, paper_files
 from privsc.experiment import Experiment
 from privsc.figures import FIGURES
@@ -143,7 +143,7 @@ def _numbers(experiment: Experiment, cells: Sequence[Cell]) -> dict[str, Any]:
         digits = 1 if what.unit else 3
         lead_unit = "%" if what.ratio else what.unit
         labels = [*cell.series, *([cell.x] if experiment.x else [])]
-        rows.append([f"{what.label}{f' [{what.unit}]' if what.unit else ''}", *("as Bob" if v is None else v for v in labels),
+        rows.append([f"{what.label}{f' [{what.unit}]' if what.unit else ''}", *map(plain, labels),
                      _interval(cell.bob, digits), _interval(cell.eve, digits),
                      f"{_interval(cell.lead, 1)} {lead_unit}", cell.photos])  # fmt: skip
     return {"heads": [*heads, "Bob", "Eve", "lead", "photographs"], "rows": rows, "texts": len(heads)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from privsc.claims import plain
 from privsc.experiment_report import Gallery
 from privsc.files import read_photo
 from privsc.picture_grid import Shown
@@ -33,14 +34,11 @@ def _shown(plan: Plan, unit: Unit) -> Shown:
 
 
 def _title(plan: Plan, row: dict[str, Any]) -> str:
-    parts = []
-    for name in plan.experiment.axes:
-        value = row[name]
-        if name == "seed":
-            continue
-        parts.append({"snr_db": f"{value} dB", "eve_snr_db": f"Eve {value} dB"}.get(name, str(value))
-                     if isinstance(value, str) or name.endswith("snr_db") else f"{name} {value}")  # fmt: skip
-    return ", ".join(part.replace(".0 dB", " dB") for part in parts) or "result"
+    names = [name for name in plan.experiment.axes if name != "seed"]
+    units = {"snr_db": "{} dB", "eve_snr_db": "Eve {} dB"}
+    parts = [row[name] if isinstance(row[name], str) else units.get(name, name + " {}").format(plain(row[name]))
+             for name in names]  # fmt: skip
+    return ", ".join(parts) or "result"
 
 
 def _caption(who: str, row: dict[str, Any]) -> str:

@@ -117,8 +117,9 @@ def join(parts: Sequence[Enrolment], cache: Path) -> Path:
     return target
 
 
-def given_k(experiment: Experiment, subjects: Sequence[Subject], encoder: str) -> Path:
-    """The K that the experiment names, if it holds every subject and none of the photographs that are sent.
+def given_k(experiment: Experiment, subjects: Sequence[Subject], encoder: str | None) -> Path:
+    """The K that the experiment names, if it holds every subject and none of the photographs that are sent, and is of
+    this encoder (None for any).
 
     Raises:
         ExperimentError: with the key, where it does not.

@@ -1,0 +1,55 @@
+"""A sweep without networks in a process of its own, to be killed: python -m tests.privsc.sweep_process FILE OUT PAUSE.
+
+The guard and the recovery are those of `fakes`, K is given; each transmission takes PAUSE seconds longer, so that a kill
+meets one at work.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from privsc import cli_sweep, stamps, transmissions
+from privsc.knowledge import Identities
+from privsc.trial import Models
+from tests.privsc.fakes import BoxGuard, ColourRecovery
+
+BOX = (20, 16, 60, 56)
+
+
+class RankingGuard(BoxGuard):
+    """Finds whose colour is in the box, and tells in which order it would name entities."""
+
+    def __call__(self, image, entities):
+        x0, y0, x1, y1 = BOX
+        mask = np.zeros(image.shape[:2], bool)
+        mask[y0:y1, x0:x1] = True
+        return BoxGuard({self.identify(image, entities, mask).name: BOX})(image, entities)
+
+    def rank(self, image, entities, mask=None):
+        known = self.identify(image, entities, mask)
+        return sorted(entities, key=lambda entity: known is None or entity.name != known.name)
+
+
+def use_fakes(pause: float = 0.0) -> list[str]:
+    """Put the fakes in the place of the networks; returns a list that grows with every call of the recovery."""
+    painted: list[str] = []
+
+    class Slow(ColourRecovery):
+        def __call__(self, *arguments, **options):
+            time.sleep(pause)
+            painted.append(options["class_word"] if "class_word" in options else "bob")
+            return super().__call__(*arguments, **options)
+
+    transmissions.laboratory.cache_clear()
+    transmissions.load_models = lambda choice: Models(RankingGuard({}), Slow())
+    stamps.identities = lambda choice: Identities("encoder", "text", "fake", "fake")
+    return painted
+
+
+if __name__ == "__main__":
+    use_fakes(float(sys.argv[3]))
+    cli_sweep.sweep(Path(sys.argv[1]), Path(sys.argv[2]), 0, None, None, False)
