@@ -70,7 +70,7 @@ class Lite0Encoder:
     """
 
     FINE = 0.3
-    gamma_range = (0.45, 0.6)  # below, chance resemblance; above, another light would hide the entity
+    gamma_range = (0.45, 0.66)  # below, chance resemblance; above, another light would hide the entity
 
     def __init__(self, backbone: Lite0) -> None:
         self._backbone = backbone
