@@ -31,6 +31,18 @@ OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder fo
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
 
 FULL = "Full models"  # heading of their options in --help
+RemoveOption = Annotated[
+    list[str] | None,
+    typer.Option("--remove", metavar="WORDS", help="Whom to hide, as 'the cat Vicky' or 'dog'; repeat for more; "
+                                                   "everybody of K if left out."),
+]  # fmt: skip
+HintOption = Annotated[
+    str, typer.Option("--hint", help="pose: tell Bob how a photograph of K lies over the gap; none: the paper's.")
+]
+SendOption = Annotated[str, typer.Option("--send", help="How i travels: index, or embedding (of the prompt).")]
+MaskInPayloadOption = Annotated[
+    bool, typer.Option("--mask-in-payload", help="Send the mask too; else receivers find it in the picture.")
+]
 EncoderOption = Annotated[
     str, typer.Option("--encoder", metavar="NAME", rich_help_panel=FULL,
                       help="Image encoder and mask decoder: lite0, sam_vit_b, sam_vit_l or sam_vit_h.")

@@ -16,10 +16,14 @@ from privsc.cli_common import (
     DatabaseOption,
     DeviceOption,
     EncoderOption,
+    HintOption,
+    MaskInPayloadOption,
     ModelOption,
     OutOption,
     RecoveryOption,
+    RemoveOption,
     SeedOption,
+    SendOption,
     console,
     number,
     stages,
@@ -39,22 +43,28 @@ MaskOption = Annotated[
 
 def guard(
     image: ImageArgument, database: DatabaseOption, out: OutOption, mask: MaskOption = "silhouette",
-    encoder: EncoderOption = "lite0", checkpoint: CheckpointOption = None, device: DeviceOption = "cpu",
+    remove: RemoveOption = None, encoder: EncoderOption = "lite0", checkpoint: CheckpointOption = None,
+    device: DeviceOption = "cpu",
 ) -> None:  # fmt: skip
     """Hide the entities of K in a photograph: writes masked.png, mask.png and guard.json."""
     from privsc.choice import Choice
     from privsc.files import ResultFolder, read_photo
-    from privsc.hiding import MaskShape, shaped
+    from privsc.hiding import MaskShape, only, shaped
 
     shape, choice = MaskShape.parse(mask), Choice(encoder, checkpoint, device=device)
     photo = read_photo(image)
 
     from privsc.database import Database  # the networks take seconds to load: not for a photograph that is none
     from privsc.report import guard_files
+    from privsc.system import chosen
 
     finder = choice.guard()
     with Database.open(database, finder.identity) as db:
-        guarded = shaped(photo, finder(photo, db.entities()), shape)
+        wanted = chosen(db, remove or ())
+        guarded = finder(photo, db.entities())
+        if wanted is not None:
+            guarded = only(photo, guarded, wanted)
+        guarded = shaped(photo, guarded, shape)
     with ResultFolder(out) as results:
         for name, data in guard_files(guarded).items():
             results.add(name, data)
@@ -78,6 +88,10 @@ def run(
     steps: Annotated[int | None, typer.Option(help="Denoising steps; the model's own number if left out.")] = None,
     init: Annotated[str, typer.Option(help="Where Bob's recovery starts: reference or noise.")] = "reference",
     mask: MaskOption = "silhouette",
+    remove: RemoveOption = None,
+    hint: HintOption = "pose",
+    send: SendOption = "index",
+    mask_in_payload: MaskInPayloadOption = False,
     eve_class: Annotated[
         str | None, typer.Option(metavar="WORD", help="Class word that Eve knows; the true one if left out.")
     ] = None,
@@ -109,6 +123,7 @@ def run(
     config = RunConfig.build(
         channel=channel, snr_db=snr, eve_snr_db=eve_snr, seed=seed, codec=codec, coding=coding, quality=quality,
         max_side=max_side, steps=steps, init=init, mask=mask, eve_class_word=eve_class,
+        remove=tuple(remove or ()), hint=hint, send=send, mask_in_payload=mask_in_payload,
     )  # fmt: skip
     photo = decode_photo(data, str(image), config.max_side)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from privsc.cli_common import CheckpointOption, DeviceOption, EncoderOption, ModelOption, RecoveryOption
+from privsc.cli_common import CheckpointOption, DeviceOption, EncoderOption, HintOption, ModelOption, RecoveryOption
 from privsc.errors import ConfigError
 
 
@@ -34,6 +34,7 @@ def worker(
     steps: Annotated[
         int | None, typer.Option(min=1, max=1000, help="Denoising steps; the model's own number if left out.")
     ] = None,
+    hint: HintOption = "pose",
     encoder: EncoderOption = "lite0",
     checkpoint: CheckpointOption = None,
     recovery: RecoveryOption = "mini",
@@ -57,6 +58,8 @@ def worker(
     unknown = [role for role in chosen if role not in ROLES]
     if unknown:
         raise ConfigError(f"ROLE: choose of {', '.join(ROLES)} or all; got {unknown[0]!r}")
+    if hint not in ("pose", "none"):
+        raise ConfigError(f"--hint: must be pose or none; got {hint!r}")
     from privsc.operations import Operations
 
-    run(chosen, database, endpoint, queue_size, until_eof, steps, partial(Operations.load, choice=choice))
+    run(chosen, database, endpoint, queue_size, until_eof, steps, partial(Operations.load, choice=choice, hint=hint))

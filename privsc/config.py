@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from privsc.errors import ConfigError
 from privsc.hiding import MaskShape
@@ -28,6 +28,10 @@ class RunConfig(BaseModel):
         max_side: longest side [px] of the image sent; a larger photograph is scaled down first.
         steps: denoising steps of the recovery, None for the model's own number.
         init: where Bob's reverse process starts, `reference` (the best-fitting sample of K) or `noise` (the paper's).
+        hint: `pose` sends how a sample of K lies over the gap, 59 bytes a region (privsc.hint); `none` is the paper's.
+        send: how i travels, as an `index` or as the prompt's text `embedding` (privsc.vectors).
+        mask_in_payload: whether M is sent, or Bob and Eve find M̂ in the picture.
+        remove: descriptions of those to hide (privsc.selection), everybody of K where there are none.
         mask: shape of what is removed, `silhouette`, `silhouette+N` (N pixels more all round) or `box` (privsc.hiding).
         eve_class_word: the word Eve knows, None for the class word of what was hidden: the strongest Eve of the paper.
     """
@@ -44,6 +48,10 @@ class RunConfig(BaseModel):
     max_side: Annotated[int, Field(ge=64, le=2048)] = 640
     steps: Annotated[int, Field(ge=1, le=1000)] | None = None
     init: Literal["reference", "noise"] = "reference"
+    hint: Literal["pose", "none"] = "pose"
+    send: Literal["index", "embedding"] = "index"
+    mask_in_payload: bool = False
+    remove: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = ()
     mask: str = "silhouette"
     eve_class_word: Annotated[str, Field(min_length=1, max_length=64)] | None = None
 
@@ -65,6 +73,11 @@ class RunConfig(BaseModel):
             raise ValueError(f"choose one of {', '.join(available())}")
         return name
 
+    @field_validator("remove", mode="before")
+    @classmethod
+    def _as_tuple(cls, values: Any) -> Any:
+        return tuple(values) if isinstance(values, list) else values
+
     @field_validator("mask")
     @classmethod
     def _known_mask(cls, text: str) -> str:
@@ -72,6 +85,12 @@ class RunConfig(BaseModel):
             return str(MaskShape.parse(text))
         except ConfigError as error:
             raise ValueError(str(error).removeprefix("mask: ").rpartition("; got")[0]) from error
+
+    @model_validator(mode="after")
+    def _fitting_coding(self) -> RunConfig:
+        if self.send == "embedding" and self.coding != "pixels":
+            raise ValueError("send embedding goes with the coding pixels only, whose bytes may be wrong")
+        return self
 
     @classmethod
     def build(cls, **options: Any) -> RunConfig:
@@ -82,6 +101,8 @@ class RunConfig(BaseModel):
             first = error.errors()[0]
             option = ".".join(str(part) for part in first["loc"])
             reason = first["msg"].removeprefix("Value error, ")
+            if not option:  # of the options together
+                raise ConfigError(reason) from error
             raise ConfigError(f"{option}: {reason[0].lower()}{reason[1:]}; got {first['input']!r}") from error
 
     @property

@@ -14,7 +14,10 @@ from scipy import ndimage
 
 from privsc.entity import Entity
 from privsc.features import Encoder, ImageFeatures
+from privsc.hint import PoseHint
+from privsc.pose import fit_pose
 from privsc.regions import Box, bounding_box, dilate, intersection_over_union
+from privsc.samples import sample_pairs
 from privsc.segmenter import Segmenter
 
 MATCHES = 4
@@ -43,6 +46,7 @@ class Detection:
         box: x0, y0, x1, y1 [pixels], exclusive, of the mask.
         points: [N, 2] float32, the patch centres P that prompted the mask decoder, x, y [pixels].
         mask: [H, W] bool.
+        silhouette: [H, W] bool, the mask before another shape took its place; None where it is that mask.
     """
 
     index: int
@@ -51,6 +55,7 @@ class Detection:
     box: Box
     points: NDArray[np.float32]
     mask: NDArray[np.bool_]
+    silhouette: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -212,6 +217,11 @@ class Guard:
             if all(intersection_over_union(detection.mask, other.mask) < 0.5 for other in kept):
                 kept.append(detection)
         return tuple(kept)
+
+    @staticmethod
+    def hint(image: NDArray[np.uint8], region: NDArray[np.bool_], entity: Entity) -> PoseHint | None:
+        """How a sample of S_k lies over an entity in HWC uint8 (privsc.pose); None where no sample has a silhouette."""
+        return fit_pose(image, region, sample_pairs(entity))
 
     def rank(
         self, image: NDArray[np.uint8], entities: Sequence[Entity], mask: NDArray[np.bool_] | None = None

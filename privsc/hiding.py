@@ -73,7 +73,7 @@ def shaped(image: NDArray[np.uint8], guarded: GuardResult, shape: MaskShape) -> 
     """The guard's result with every entity's mask in another shape; S is [H, W, 3] uint8."""
     if shape == MaskShape():
         return guarded
-    return _rebuilt(image, guarded, [replace(d, mask=shape.of(d.mask)) for d in guarded.detections])
+    return _rebuilt(image, guarded, [replace(d, mask=shape.of(d.mask), silhouette=d.mask) for d in guarded.detections])
 
 
 def only(image: NDArray[np.uint8], guarded: GuardResult, indices: Collection[int]) -> GuardResult:

@@ -61,14 +61,15 @@ class Operations:
         guard, recovery: the networks; None where no role needs them.
         database: path of K; None for `generic`. It is opened by the thread that first asks for it.
         steps: denoising steps, None for the model's own number.
+        hint: how the guard helps Bob, `pose` or `none` (privsc.system.Transmitter).
         identity: of the encoder that K must have been made with, None for any.
     """
 
     def __init__(
         self, roles: tuple[str, ...], guard: Guard | None, recovery: Recovery | None, database: Path | None,
-        steps: int | None = None, identity: str | None = None,
+        steps: int | None = None, identity: str | None = None, hint: str = "pose",
     ):  # fmt: skip
-        self.roles, self.guard, self.recovery, self.steps = roles, guard, recovery, steps
+        self.roles, self.guard, self.recovery, self.steps, self.hint = roles, guard, recovery, steps, hint
         self._path, self._identity = database, identity
         self._database: Database | None = None
 
@@ -83,8 +84,9 @@ class Operations:
 
     @classmethod
     def load(
-        cls, roles: tuple[str, ...], database: Path | None, steps: int | None = None, choice: Choice = DEFAULT
-    ) -> Operations:
+        cls, roles: tuple[str, ...], database: Path | None, steps: int | None = None, choice: Choice = DEFAULT,
+        hint: str = "pose",
+    ) -> Operations:  # fmt: skip
         """Networks and K as the roles need them."""
         needs_k = [role for role in roles if role != "generic"]
         if needs_k and database is None:
@@ -99,7 +101,7 @@ class Operations:
             Database.open(database, identity).close()  # a wrong file is an error now, not at the first request
         if "recovery" in roles or "generic" in roles:
             recovery = choice.recover()
-        return cls(roles, guard, recovery, database, steps, identity)
+        return cls(roles, guard, recovery, database, steps, identity, hint)
 
     def table(self) -> dict[str, Any]:
         """Name of an operation to the function that does it, for the worker's roles."""
@@ -118,7 +120,9 @@ class Operations:
         image = _image(buffers, "image") if "image" in buffers else decode_photo(
             _flat(buffers, "photo"), "photo", max_side
         )  # fmt: skip
-        transmitter = Transmitter(self.guard, self.database, _ByteLink(), coding, quality)  # type: ignore[arg-type]
+        transmitter = Transmitter(
+            self.guard, self.database, _ByteLink(), coding, quality, hint=self.hint  # type: ignore[arg-type]
+        )
         sent = transmitter.send(image)
         on_air: _Bytes = sent.on_air  # type: ignore[assignment]
         found = sent.guarded.detections

@@ -1,7 +1,7 @@
 """(A, i) to bytes and back.
 
-    (A, i) ──encode──► head: version, coding, size of A, indices i, length of the body, CRC-32   (few, well protected)
-                       body: the pixels of A
+    (A, i) ──encode──► head: version, coding, size of A, i, M and hints if they are sent, CRC-32 (few, well protected)
+                       body: the pixels of A, between two copies of the embeddings where i travels as embeddings
 
     head, body, body_ok ──decode──► (Â, î) and which samples had to be concealed
 
@@ -13,8 +13,6 @@ smaller and break when one byte is lost.
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,78 +20,24 @@ import numpy as np
 from PIL import Image, features
 from scipy import ndimage
 
-from privsc.entity import MAX_ENTITIES
+from privsc import vectors
 from privsc.errors import PayloadError
+from privsc.head import CODINGS, MAX_PIXELS, MAX_SIDE, Head, check_size
+from privsc.hint import SIZE as HINT_SIZE
+from privsc.hint import PoseHint
+from privsc.outline import decode_outline, encode_outline
+from privsc.regions import Box
 
-VERSION = 1
-CODINGS = ("pixels", "webp", "avif", "jpeg")  # the number on the air is the place in this tuple
-MAX_SIDE = 16_384  # [px]
-MAX_PIXELS = 16_000_000  # [px]
-MAX_INDICES = 32
+__all__ = ["CODINGS", "GREY", "MAX_PIXELS", "MAX_SIDE", "Head", "Received", "available_codings", "conceal", "decode",
+           "encode", "grey"]  # fmt: skip
+
 GREY = 128  # what stands for an image of which nothing arrived
-
-_FIXED = struct.Struct("<BBHHIB")  # version, coding, width, height, body length, number of indices
-_CRC = struct.Struct("<I")
 
 # Concealment: neighbours (row, column in a 3x3 window), the second four opposite the first; what a pair counts for by
 # its distance; and the difference of levels up to which two samples pass for alike.
 _AROUND = ((0, 1), (1, 0), (0, 0), (0, 2), (2, 1), (1, 2), (2, 2), (2, 0))
 _PAIR_WEIGHT = np.array([1, 1, 0.25, 0.25], np.float32)[:, None]
 _LIKE = 8.0
-
-
-@dataclass(frozen=True)
-class Head:
-    """What the receiver must know before it can look at the body."""
-
-    coding: str
-    width: int
-    height: int
-    body_length: int
-    indices: tuple[int, ...]
-
-    def to_bytes(self) -> bytes:
-        fixed = _FIXED.pack(
-            VERSION, CODINGS.index(self.coding), self.width, self.height, self.body_length, len(self.indices)
-        )
-        content = fixed + struct.pack(f"<{len(self.indices)}H", *self.indices)
-        return content + _CRC.pack(zlib.crc32(content))
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Head:
-        """Head of a received payload; anything that `to_bytes` would not write is refused."""
-        if len(data) < _FIXED.size + _CRC.size:
-            raise PayloadError(
-                f"the payload's head has {len(data)} bytes, at least {_FIXED.size + _CRC.size} are needed"
-            )
-        if zlib.crc32(data[: -_CRC.size]) != _CRC.unpack(data[-_CRC.size :])[0]:
-            raise PayloadError("the payload's head is damaged (wrong CRC-32); the image is lost, send it again")
-        version, coding, width, height, body_length, count = _FIXED.unpack(data[: _FIXED.size])
-        if version != VERSION:
-            raise PayloadError(
-                f"the payload has version {version}, this program reads {VERSION}; use the sender's version"
-            )
-        if coding >= len(CODINGS):
-            raise PayloadError(f"the payload's coding {coding} is unknown; known are 0 to {len(CODINGS) - 1}")
-        if len(data) != _FIXED.size + 2 * count + _CRC.size:
-            raise PayloadError(f"the payload's head names {count} indices but has {len(data)} bytes")
-        indices = struct.unpack(f"<{count}H", data[_FIXED.size : -_CRC.size])
-        head = cls(CODINGS[coding], width, height, body_length, indices)
-        head.check()
-        return head
-
-    def check(self) -> None:
-        """Refuse sizes and indices that no sender of ours would name."""
-        _check_size(self.height, self.width)
-        if len(self.indices) > MAX_INDICES:
-            raise PayloadError(f"a payload carries at most {MAX_INDICES} indices; got {len(self.indices)}")
-        if any(not 1 <= k <= MAX_ENTITIES for k in self.indices) or len(set(self.indices)) != len(self.indices):
-            raise PayloadError(f"indices must differ and lie in [1, {MAX_ENTITIES}]; got {self.indices}")
-        samples = 3 * self.width * self.height
-        if self.coding == "pixels" and self.body_length != samples:
-            raise PayloadError(
-                f"{self.width}x{self.height} pixels need a body of {samples} bytes; the head names {self.body_length}"
-            )
 
 
 @dataclass(frozen=True)
@@ -104,11 +48,19 @@ class Received:
         image: Â, [H, W, 3] uint8.
         indices: î, numbers of entities of K.
         concealed: [H, W, 3] bool, samples that did not arrive and were made up from their neighbours.
+        mask: M as it was sent, [H, W] bool, None where the receiver finds M̂ itself.
+        boxes: one for each region, where the head names them.
+        vectors: received embeddings [n, d] float32, None in index mode.
+        poses: one for each region, or none.
     """
 
     image: np.ndarray
     indices: tuple[int, ...]
     concealed: np.ndarray
+    mask: np.ndarray | None = None
+    boxes: tuple[Box, ...] = ()
+    vectors: np.ndarray | None = None
+    poses: tuple[PoseHint, ...] = ()
 
 
 def available_codings() -> tuple[str, ...]:
@@ -116,18 +68,26 @@ def available_codings() -> tuple[str, ...]:
     return tuple(c for c in CODINGS if c in ("pixels", "jpeg") or features.check(c))
 
 
-def encode(image: np.ndarray, indices: Sequence[int], coding: str = "pixels", quality: int = 80) -> tuple[bytes, bytes]:
+def encode(
+    image: np.ndarray, indices: Sequence[int], coding: str = "pixels", quality: int = 80, *,
+    mask: np.ndarray | None = None, boxes: Sequence[Box] = (), embeddings: np.ndarray | None = None,
+    poses: Sequence[PoseHint] = (),
+) -> tuple[bytes, bytes]:  # fmt: skip
     """A, [H, W, 3] uint8, and i to (head, body).
 
     Args:
         quality: 1 (small) to 100 (faithful), of the lossy codings; `pixels` is exact.
+        mask: M, [H, W] bool, to be sent in the head.
+        boxes: one for each index, to be sent in the head.
+        embeddings: [n, d] float32 of unit norm, instead of indices; with the coding `pixels` only.
+        poses: a hint for each region, in their order.
     """
     if coding not in available_codings():
         raise PayloadError(f"coding '{coding}' is not available; choose one of {', '.join(available_codings())}")
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         got = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
         raise PayloadError(f"an image must be [H, W, 3] uint8; got {got}")
-    _check_size(image.shape[0], image.shape[1])
+    check_size(image.shape[0], image.shape[1])
     if coding == "pixels":
         body = np.ascontiguousarray(image).tobytes()
     else:
@@ -136,7 +96,20 @@ def encode(image: np.ndarray, indices: Sequence[int], coding: str = "pixels", qu
         buffer = io.BytesIO()
         Image.fromarray(image).save(buffer, coding.upper(), quality=quality)
         body = buffer.getvalue()
-    head = Head(coding, image.shape[1], image.shape[0], len(body), tuple(int(k) for k in indices))
+    count, dim, copies = 0, 0, 0
+    if embeddings is not None and len(embeddings):
+        if len(indices):
+            raise PayloadError(f"i travels as indices or as embeddings; got {len(indices)} and {len(embeddings)}")
+        (count, dim), copies = embeddings.shape, vectors.COPIES
+        state = vectors.to_bytes(embeddings).tobytes()
+        body = state + body + (copies - 1) * state
+    if mask is not None and (mask.shape != image.shape[:2] or mask.dtype != bool):
+        raise PayloadError(f"a mask must be {image.shape[:2]} bool; got {mask.dtype} {mask.shape}")
+    head = Head(
+        coding, image.shape[1], image.shape[0], len(body), tuple(int(k) for k in indices),
+        None if mask is None else encode_outline(mask), tuple(tuple(int(v) for v in box) for box in boxes),  # type: ignore[misc]
+        count, dim, copies, b"".join(pose.to_bytes() for pose in poses),
+    )  # fmt: skip
     head.check()
     return head.to_bytes(), body
 
@@ -159,23 +132,46 @@ def decode(head: bytes, body: bytes, ok: Sequence[bool] | np.ndarray | None = No
     if len(body) > fields.body_length:
         raise PayloadError(f"the body has {len(body)} bytes, its head names {fields.body_length}")
     shape = (fields.height, fields.width, 3)
+    mask = None if fields.mask is None else decode_outline(fields.mask, fields.height, fields.width)
+    poses = _poses(fields)
     if fields.coding == "pixels":
         missing = fields.body_length - len(body)
-        samples = np.frombuffer(body + bytes(missing), np.uint8).reshape(shape)
-        lost = ~np.concatenate([arrived, np.zeros(missing, bool)]).reshape(shape)
-        return Received(conceal(samples, lost), fields.indices, lost)
+        everything = np.frombuffer(body + bytes(missing), np.uint8)
+        there = np.concatenate([arrived, np.zeros(missing, bool)])
+        first = fields.regions * fields.dim
+        last = first + fields.height * fields.width * 3
+        samples, lost = everything[first:last].reshape(shape), ~there[first:last].reshape(shape)
+        state = _state(everything, there, first, last, fields) if fields.regions else None
+        return Received(conceal(samples, lost), fields.indices, lost, mask, fields.boxes, state, poses)
     intact = int(arrived.sum())
     if intact != fields.body_length:
         raise PayloadError(
             f"{fields.body_length - intact} of {fields.body_length} bytes of the {fields.coding} image were lost; "
             "raise the SNR or send it with the coding 'pixels'"
         )
-    return Received(_decode_file(body, fields), fields.indices, np.zeros(shape, bool))
+    return Received(_decode_file(body, fields), fields.indices, np.zeros(shape, bool), mask, fields.boxes, poses=poses)
+
+
+def _poses(fields: Head) -> tuple[PoseHint, ...]:
+    data = fields.poses
+    poses = tuple(PoseHint.from_bytes(data[k : k + HINT_SIZE]) for k in range(0, len(data), HINT_SIZE))
+    if stray := [pose.box for pose in poses if pose.box[2] > fields.width or pose.box[3] > fields.height]:
+        raise PayloadError(
+            f"a pose hint's box must lie in the picture of {fields.width}x{fields.height} pixels; got {stray[0]}"
+        )
+    return poses
+
+
+def _state(body: np.ndarray, there: np.ndarray, first: int, last: int, fields: Head) -> np.ndarray:
+    """Embeddings [n, d] of a body whose pixels lie in [first, last)."""
+    shape = (fields.copies, fields.regions, fields.dim)
+    copies, ok = (np.concatenate([part[:first], part[last:]]).reshape(shape) for part in (body, there))
+    return vectors.from_bytes(copies, ok)
 
 
 def grey(height: int, width: int, indices: Sequence[int] = ()) -> Received:
     """What stands for an image of which nothing can be shown: mid-grey, all of it marked as concealed."""
-    _check_size(height, width)
+    check_size(height, width)
     shape = (height, width, 3)
     return Received(np.full(shape, GREY, np.uint8), tuple(indices), np.ones(shape, bool))
 
@@ -241,10 +237,3 @@ def _decode_file(body: bytes, fields: Head) -> np.ndarray:
             f"the {fields.coding} image has {size[0]}x{size[1]} pixels, its head names {fields.width}x{fields.height}"
         )
     return np.array(image, np.uint8)
-
-
-def _check_size(height: int, width: int) -> None:
-    if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE and height * width <= MAX_PIXELS):
-        raise PayloadError(
-            f"an image must have sides of 1 to {MAX_SIDE} px and at most {MAX_PIXELS} pixels; got {width}x{height}"
-        )

@@ -14,9 +14,10 @@ from privsc.backbone import load_lite0
 from privsc.diffusion import CROP, Condition, loss_weight, predict_x0, signal_to_noise
 from privsc.entity import Entity
 from privsc.perceptual import perceptual_distance
-from privsc.recovery import Model, _sample, load_model
+from privsc.recovery import Model, load_model
 from privsc.recovery_data import relight, warp_batch
 from privsc.regions import crop_box, dilate, region_box, resize, resize_mask, warp_silhouette
+from privsc.samples import sample_pairs
 from privsc.text import load_text_encoder
 
 Progress = Callable[[int, int, str], None]
@@ -40,7 +41,7 @@ class SubjectExamples:
     """Draws training crops of one entity: one sample is the target, another (or itself, warped) the reference."""
 
     def __init__(self, entity: Entity) -> None:
-        pairs = [_sample(sample.photo, sample.mask_png) for sample in entity.samples]
+        pairs = sample_pairs(entity)
         self._samples = [(photo, mask) for photo, mask in pairs if mask.any()]
         self._text = torch.from_numpy(entity.text_embedding)[None, None]
 

@@ -27,11 +27,12 @@ from privsc.detection import detect_region
 from privsc.diffusion import CROP, Condition, predict_x0
 from privsc.entity import Entity
 from privsc.errors import RecoveryError, WeightsError
-from privsc.files import decode_mask, decode_photo
+from privsc.hint import PoseHint
 from privsc.painting import paste
 from privsc.placement import is_boxed, parts_of
-from privsc.pose import PoseHint, lay
+from privsc.pose import lay
 from privsc.regions import Box, WarpedSample, bounding_box, crop_box, region_box, resize, resize_mask, warp_silhouette
+from privsc.samples import sample_pairs
 from privsc.text import load_text_encoder
 
 WEIGHTS = Path(__file__).parent / "weights" / "privsc-mini"
@@ -81,11 +82,6 @@ def weights_digest(folder: Path) -> str:
     return hasher.hexdigest()[:12]
 
 
-@lru_cache(maxsize=64)
-def _sample(photo: bytes, mask_png: bytes) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    return decode_photo(photo, "sample"), decode_mask(mask_png)
-
-
 def border_colour(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Mean colour [3] of the pixels just outside a region; grey where the region fills the picture."""
     ring = ndimage.binary_dilation(mask, iterations=max(2, round(0.03 * max(mask.shape)))) & ~mask
@@ -101,8 +97,7 @@ def best_sample(entity: Entity, image: NDArray[np.uint8], region: NDArray[np.boo
     x0, y0, x1, y1 = bounding_box(region) or (0, 0, region.shape[1], region.shape[0])
     aspect, around, boxed = (x1 - x0) / (y1 - y0), border_colour(image, region), is_boxed(region)
     best, best_fit = None, -np.inf
-    for sample in entity.samples:
-        photo, silhouette = _sample(sample.photo, sample.mask_png)
+    for photo, silhouette in sample_pairs(entity):
         box = bounding_box(silhouette)
         if box is None:
             continue
@@ -123,11 +118,6 @@ def place(entity: Entity, image: NDArray[np.uint8], region: NDArray[np.bool_], p
     if pose is None:
         return best_sample(entity, image, region)
     return lay(pose, sample_pairs(entity), region)
-
-
-def sample_pairs(entity: Entity) -> list[tuple[NDArray[np.uint8], NDArray[np.bool_]]]:
-    """S_k decoded: (photograph HWC uint8, silhouette [H, W])."""
-    return [_sample(sample.photo, sample.mask_png) for sample in entity.samples]
 
 
 def _to_plane(image: NDArray[np.uint8]) -> torch.Tensor:

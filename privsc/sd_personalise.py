@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from privsc import adapters
 from privsc.entity import Entity
 from privsc.errors import EnrolmentError
-from privsc.recovery import _sample
 from privsc.regions import crop_box, dilate, region_box, resize, resize_mask
+from privsc.samples import sample_pairs
 from privsc.sd_recovery import class_prompt
 from privsc.stable_diffusion import StableDiffusion
 
@@ -47,7 +47,7 @@ class Crops:
     """Draws training crops of one entity as latents."""
 
     def __init__(self, entity: Entity, model: StableDiffusion) -> None:
-        pairs = [_sample(sample.photo, sample.mask_png) for sample in entity.samples]
+        pairs = sample_pairs(entity)
         self._samples = [(photo, mask) for photo, mask in pairs if mask.any()]
         if not self._samples:
             raise EnrolmentError(f"{entity.name}: no sample in K has a silhouette; enrol it again")

@@ -70,7 +70,7 @@ class SdRecovery(Recovery):
 
     def __init__(self, model: StableDiffusion, strength: float = STRENGTH, guidance: float = GUIDANCE) -> None:
         self._sd = model
-        self._strength, self._guidance = strength, guidance
+        self._start, self._guidance = strength, guidance
         self.identity = model.identity
 
     default_steps = STEPS
@@ -80,7 +80,7 @@ class SdRecovery(Recovery):
         box = crop_box(region_box(part), width, height)
         size = painting_size(box, self._sd.side, self._sd.unit)
         warped = place(entity, picture, part, pose) if entity is not None and init == "reference" else None
-        strength = self._strength if warped is not None else 1.0
+        strength = self._start if warped is not None else 1.0
         pipeline = self._sd.pipeline
         grown = dilate(part, math.ceil(pipeline.vae_scale_factor * max(box[2] - box[0], box[3] - box[1]) / max(size)))
         adapter = adapters.fits(entity.adapter, self.identity, entity.name) if entity is not None else None

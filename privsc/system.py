@@ -10,21 +10,23 @@ and she has no K: she recovers with the generic weights and a class word ("cat")
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from phy.link import Link, Reception, Transmission
-from privsc import payload
+from privsc import payload, placement, selection, vectors
 from privsc.database import Database
-from privsc.errors import DatabaseError, PayloadError
-from privsc.hiding import MaskShape, shaped
+from privsc.errors import ConfigError, DatabaseError, PayloadError
+from privsc.hiding import MaskShape, only, shaped
 from privsc.levels import reserve_black, restore_black
+from privsc.regions import Box
 
 if TYPE_CHECKING:  # torch is loaded where the networks are made, not where they are used
-    from privsc.guard import Guard, GuardResult
+    from privsc.guard import Detection, Guard, GuardResult
+    from privsc.hint import PoseHint
     from privsc.recovery import Recovery
 
 Progress = Callable[..., None]  # called with (steps done, steps in all, ...)
@@ -46,10 +48,13 @@ class Heard:
     Attributes:
         image: Â, [H, W, 3] uint8, 0 in the region; mid-grey where nothing can be shown.
         region: M̂, [H, W] bool.
-        indices: î.
+        indices: î; of embeddings Bob's nearest entities, nothing for Eve.
         concealed: [H, W, 3] bool, samples that were lost and made up from their neighbours.
         reception: the link's figures.
         failure: why the image is grey, None when it is not.
+        boxes: whose part of the region is whose, where the payload says so.
+        vectors: received embeddings [n, d] float32, None in index mode.
+        poses: how samples of S_k lie over the regions, where the payload says so; of no use without K.
     """
 
     image: np.ndarray
@@ -58,6 +63,9 @@ class Heard:
     concealed: np.ndarray
     reception: Reception
     failure: str | None
+    boxes: tuple[Box, ...] = ()
+    vectors: np.ndarray | None = None
+    poses: tuple[PoseHint, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,18 +77,34 @@ class Seen:
 
 
 class Transmitter:
-    """Hides the entities of K in an image and sends the rest; `mask` is the shape of what is removed."""
+    """Hides entities of K in an image and sends the rest.
+
+    Args:
+        mask: shape of what is removed (privsc.hiding).
+        remove: descriptions of those to hide (privsc.selection), everybody of K where there are none.
+        send: "index" or "embedding": how i travels.
+        mask_in_payload: whether M is sent, so that a receiver need not find M̂ in the picture.
+        hint: "pose" sends 59 bytes for each region that say how a sample of S_k lies over it (privsc.pose); "none" is
+            the paper's.
+    """
 
     def __init__(
         self, guard: Guard, database: Database, link: Link, coding: str = "pixels", quality: int = 80, *,
-        mask: str = "silhouette",
+        mask: str = "silhouette", remove: Sequence[str] = (), send: str = "index", mask_in_payload: bool = False,
+        hint: str = "pose",
     ):  # fmt: skip
+        check_mode(send, coding, hint)
         self.guard, self.database, self.link = guard, database, link
         self.coding, self.quality, self.shape = coding, quality, MaskShape.parse(mask)
+        self.chosen = chosen(database, remove)
+        self.as_embedding, self.mask_in_payload, self.hinted = send == "embedding", mask_in_payload, hint == "pose"
 
     def guarded(self, image: np.ndarray) -> GuardResult:
         """S, [H, W, 3] uint8, to (A, M, detections)."""
-        return shaped(image, self.guard(image, self.database.entities()), self.shape)
+        guarded = self.guard(image, self.database.entities())
+        if self.chosen is not None:
+            guarded = only(image, guarded, self.chosen)
+        return shaped(image, guarded, self.shape)
 
     def send(self, image: np.ndarray, guarded: GuardResult | None = None, image_id: int = 0) -> Sent:
         """S to symbols on the air; `guarded` when the guard has seen the image already."""
@@ -89,12 +113,50 @@ class Transmitter:
             guarded.detections, key=lambda detection: detection.box[0]
         )  # the order recovery reads them in
         indices = tuple(detection.index for detection in from_left)
-        levels = reserve_black(guarded.masked, guarded.mask) if indices else guarded.masked
-        head, body = payload.encode(levels, indices, self.coding, self.quality)
+        masks = [detection.mask for detection in from_left]
+        told = bool(indices) and self.mask_in_payload
+        levels = reserve_black(guarded.masked, guarded.mask) if indices and not told else guarded.masked
+        state = None
+        if self.as_embedding and indices:
+            state = np.stack([entity.text_embedding for entity in self.database.by_index(indices)])
+        head, body = payload.encode(
+            levels, () if state is not None else indices, self.coding, self.quality, embeddings=state,
+            mask=guarded.mask if told else None,
+            boxes=[d.box for d in from_left] if placement.boxes_needed(masks) else (),
+            poses=self._poses(image, from_left) if self.hinted else (),
+        )  # fmt: skip
         on_air = self.link.transmit(
             head, body, image_id=image_id, k_digest=self.database.digest(), best_effort=self.coding == "pixels"
         )
         return Sent(image, guarded, on_air)
+
+    def _poses(self, image: np.ndarray, detections: Sequence[Detection]) -> list[PoseHint]:
+        """A hint for each, none at all where K has no silhouette of somebody."""
+        entities = self.database.by_index([detection.index for detection in detections])
+        poses = []
+        for detection, entity in zip(detections, entities, strict=True):
+            region = detection.mask if detection.silhouette is None else detection.silhouette
+            poses.append(self.guard.hint(image, region, entity))
+        return [pose for pose in poses if pose is not None] if None not in poses else []
+
+
+def check_mode(send: str, coding: str, hint: str = "pose") -> None:
+    """Refuse a way to send i that there is not, or one that does not go with the coding."""
+    if send not in ("index", "embedding"):
+        raise ConfigError(f"send: must be index or embedding; got {send!r}")
+    if hint not in ("pose", "none"):
+        raise ConfigError(f"hint: must be pose or none; got {hint!r}")
+    if send == "embedding" and coding != "pixels":
+        raise ConfigError(f"send: embedding goes with the coding pixels, whose bytes may be wrong; got {coding!r}")
+
+
+def chosen(database: Database, remove: Sequence[str]) -> frozenset[int] | None:
+    """Indices of the entities that descriptions mean, None where nothing was described: everybody."""
+    if not remove:
+        return None
+    from privsc.text import load_text_encoder  # loads torch
+
+    return frozenset(e.index for e in selection.select(database.entities(), remove, load_text_encoder().embed))
 
 
 def listen(
@@ -119,10 +181,16 @@ def listen(
     except PayloadError as error:  # the head itself
         received, failure = payload.grey(*size), str(error)
     image, region = received.image, np.zeros(received.image.shape[:2], bool)
-    if failure is None and received.indices:
+    if failure is None and received.mask is not None:  # nothing has to be told from black, so levels are as they were
+        region = received.mask
+        image = np.where(region[:, :, None], np.uint8(0), image)
+    elif failure is None and (received.indices or received.vectors is not None):
         region = recovery.detect_region(image)
         image = restore_black(image, region)
-    return Heard(image, region, received.indices, received.concealed, reception, failure)
+    return Heard(
+        image, region, received.indices, received.concealed, reception, failure, received.boxes, received.vectors,
+        received.poses,
+    )  # fmt: skip
 
 
 def _unpack(reception: Reception, size: tuple[int, int]) -> tuple[payload.Received, str | None]:
@@ -152,6 +220,8 @@ class Receiver:
     def listen(self, on_air: Transmission, snr_db: float, seed: int, size: tuple[int, int] = (256, 256)) -> Heard:
         """Symbols on the air to (Â, î)."""
         heard = listen(self.link, self.recovery, on_air, snr_db, seed, self.database.digest(), size)
+        if heard.vectors is not None:
+            heard = replace(heard, indices=vectors.nearest(heard.vectors, self.database.entities()))
         if heard.reception.k_digest_matches is False and not self.any_version:
             raise DatabaseError(
                 f"{self.database.path}: the sender used another version of K; copy the sender's file and receive again"
@@ -163,7 +233,10 @@ class Receiver:
         entities = self.database.by_index(heard.indices)
         if not entities:
             return Seen(heard.image, heard)
-        image = self.recovery(heard.image, heard.region, entities, seed=seed, progress=progress, **self.options)
+        told = {**_boxes(heard), **({"poses": heard.poses} if heard.poses else {})}
+        image = self.recovery(
+            heard.image, heard.region, entities, seed=seed, progress=progress, **told, **self.options
+        )
         return Seen(image, heard)
 
     def receive(self, on_air: Transmission, snr_db: float, seed: int = 0) -> Seen:
@@ -185,10 +258,14 @@ class Eavesdropper:
         """(Âe, îe) to Ŝe."""
         image = self.recovery(
             heard.image, heard.region, None, class_word=self.class_word, init="noise", seed=seed, progress=progress,
-            **self.options,
+            **_boxes(heard), **self.options,
         )  # fmt: skip
         return Seen(image, heard)
 
     def receive(self, on_air: Transmission, snr_db: float, seed: int = 1) -> Seen:
         """Symbols on the air to Ŝe, at Es/N0 = `snr_db` [dB]."""
         return self.restore(self.listen(on_air, snr_db, seed), seed)
+
+
+def _boxes(heard: Heard) -> dict[str, Any]:
+    return {"boxes": heard.boxes} if heard.boxes else {}

@@ -83,7 +83,10 @@ def send(
 ) -> tuple[Sent, dict[str, float]]:
     """Guard and transmitter; S is [H, W, 3] uint8. Also says how long each took [s]."""
     link = (links or Links.simulated(config)).bob
-    transmitter = Transmitter(models.guard, database, link, config.coding, config.quality, mask=config.mask)
+    transmitter = Transmitter(
+        models.guard, database, link, config.coding, config.quality, mask=config.mask, remove=config.remove,
+        send=config.send, mask_in_payload=config.mask_in_payload, hint=config.hint,
+    )  # fmt: skip
     start = time.perf_counter()
     guarded = transmitter.guarded(image)
     middle = time.perf_counter()

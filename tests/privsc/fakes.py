@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from privsc.detection import detect_region
+from privsc.guard import Detection, GuardResult
 
 COLOURS = {"Vicky": (200, 60, 60), "Tom": (60, 60, 200)}
 GREY = 128
@@ -28,11 +29,12 @@ class BoxGuard:
                 mask = np.zeros_like(joint)
                 mask[y0:y1, x0:x1] = True
                 joint |= mask
-                found.append(
-                    SimpleNamespace(index=entity.index, name=entity.name, score=0.9, box=(x0, y0, x1, y1), mask=mask)
-                )
+                found.append(Detection(entity.index, entity.name, 0.9, (x0, y0, x1, y1), np.zeros((0, 2)), mask))
         masked = np.where(joint[:, :, None], 0, image).astype(np.uint8)
-        return SimpleNamespace(masked=masked, mask=joint, detections=tuple(found))
+        return GuardResult(masked, joint, tuple(found))
+
+    def hint(self, image, region, entity):
+        return None
 
     def identify(self, image, entities, mask=None):
         mean = image[mask].mean(axis=0)
@@ -49,7 +51,7 @@ class ColourRecovery:
     detect_region = staticmethod(detect_region)
 
     def __call__(self, received, region, entities, *, class_word=None, steps=None, init="reference", seed=0,
-                 progress=None):  # fmt: skip
+                 progress=None, boxes=(), poses=()):  # fmt: skip
         names = None if entities is None else [entity.name for entity in entities]
         self.calls.append({"names": names, "class_word": class_word, "steps": steps, "init": init, "seed": seed})
         painted = received.copy()

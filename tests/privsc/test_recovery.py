@@ -17,6 +17,7 @@ from privsc.metrics import psnr
 from privsc.personalise import Personalisation, personalise
 from privsc.placement import split_region
 from privsc.recovery import Recovery, best_sample, load_model, make_condition, paste, sample
+from privsc.samples import sample_pairs
 from privsc.text import load_text_encoder
 
 
@@ -94,10 +95,7 @@ def test_eq_14_keeps_the_known_pixels_at_every_step(masked):
 
 
 def test_the_sample_of_the_same_view_fits_best(chelsea):
-    from privsc.recovery import _sample
-
-    for number, stored in enumerate(chelsea.samples):
-        photo, silhouette = _sample(stored.photo, stored.mask_png)
+    for number, (photo, silhouette) in enumerate(sample_pairs(chelsea)):
         warped = best_sample(chelsea, photo, silhouette)
         assert warped.overlap > 0.9, number
 
