@@ -16,8 +16,9 @@ import numpy as np
 
 from privsc.database import Database
 from privsc.entity import Entity
+from privsc.hint import PoseHint
 
-KEEP = 64  # results of each kind, some MB at most each
+KEEP = 32  # results of each kind, some MB at most each
 
 
 class Memory:
@@ -65,6 +66,9 @@ def _feed(hasher: Any, value: Any) -> None:
         hasher.update(f"t{len(value)};".encode())
         for part in value:
             _feed(hasher, part)
+    elif isinstance(value, PoseHint):
+        hasher.update(b"p")
+        _feed(hasher, value.to_bytes())
     elif isinstance(value, bytes):
         hasher.update(f"b{len(value)};".encode() + value)
     elif value is None or isinstance(value, str | int | float | bool):
@@ -92,7 +96,7 @@ class RememberingGuard:
 
     def __init__(self, guard: Any) -> None:
         self._guard = guard
-        self._found, self._ranked, self._identified = Memory(), Memory(), Memory()
+        self._found, self._ranked, self._identified, self._hinted = Memory(), Memory(), Memory(), Memory()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._guard, name)
@@ -101,6 +105,10 @@ class RememberingGuard:
         return self._found.of(
             lambda: self._guard(image, entities, **options), image, _who(entities), sorted(options.items())
         )
+
+    def hint(self, image: np.ndarray, region: np.ndarray, entity: Entity) -> Any:
+        """As Guard.hint."""
+        return self._hinted.of(lambda: self._guard.hint(image, region, entity), image, region, entity)
 
     def rank(self, image: np.ndarray, entities: Sequence[Entity], mask: np.ndarray | None = None) -> Any:
         """As Guard.rank."""
@@ -123,10 +131,14 @@ class RememberingRecovery:
 
     def __init__(self, recovery: Any) -> None:
         self._recovery = recovery
-        self.memory = Memory()
+        self._regions, self.memory = Memory(), Memory()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._recovery, name)
+
+    def detect_region(self, received: np.ndarray) -> np.ndarray:
+        """As Recovery.detect_region."""
+        return self._regions.of(lambda: self._recovery.detect_region(received), received).copy()
 
     def __call__(
         self, received: np.ndarray, region: np.ndarray, entities: Sequence[Entity] | None, *, progress: Any = None,
@@ -139,3 +151,26 @@ class RememberingRecovery:
             received, region, known, inputs,
         )  # fmt: skip
         return painted.copy()
+
+
+class RememberingLink:
+    """A simulated link that has carried the bytes before: a channel's noise is that of its seed."""
+
+    def __init__(self, link: Any, sent: Memory, received: Memory) -> None:
+        self._link, self._sent, self._received = link, sent, received
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._link, name)
+
+    def transmit(self, head: bytes, body: bytes, **options: Any) -> Any:
+        """As Link.transmit."""
+        return self._sent.of(
+            lambda: self._link.transmit(head, body, **options), repr(self._link), head, body, sorted(options.items())
+        )
+
+    def receive(self, sent: Any, *, snr_db: float, seed: int, k_digest: bytes | None) -> Any:
+        """As Link.receive."""
+        return self._received.of(
+            lambda: self._link.receive(sent, snr_db=snr_db, seed=seed, k_digest=k_digest),
+            repr(self._link), sent.iq, sent.image_id, snr_db, seed, k_digest,
+        )  # fmt: skip
