@@ -25,8 +25,8 @@ from phy.errors import CodecError
 BLOCK = 8640
 """n, coded bits a block: near the longest that the code allows at rate 5/6 with one block."""
 CRC_BITS = 24
-FIRST, LAST = 6, 30
-"""Iterations of the first pass, and of the second for blocks whose CRC fails then: decoders stop early like that."""
+PASSES = (3, 8, 30)
+"""Iterations of the first pass, and of further ones for blocks whose CRC still fails: decoders stop early like that."""
 BATCH = 16
 
 
@@ -85,7 +85,7 @@ class LdpcLink:
         self._encoder = LDPC5GEncoder(mcs.k, BLOCK, num_bits_per_symbol=mcs.bits, device="cpu")
         self._decoders = [
             LDPC5GDecoder(self._encoder, num_iter=n, hard_out=True, return_infobits=True, device="cpu")
-            for n in (FIRST, LAST)
+            for n in PASSES
         ]
         self._mapper = Mapper("qam", mcs.bits, device="cpu")
         self._demapper = Demapper("app", "qam", mcs.bits, device="cpu")
@@ -123,15 +123,13 @@ class LdpcLink:
         noise_power = 1 / float(from_db(snr_db))
         y = self._channel(self._mapper(self._encoder(self._crc(bits))), noise_power)
         posteriors = self._demapper(y, noise_power)
-        decided, ok = self._decide(0, posteriors)
-        if not bool(ok.all()):
-            again = ~ok
-            decided[again], ok[again] = self._decide(1, posteriors[again])
+        decided, ok = torch.empty_like(bits), torch.zeros(len(bits), dtype=torch.bool)
+        for decoder in self._decoders:
+            left = ~ok
+            if bool(left.any()):
+                decided[left], holds = self._check(decoder(posteriors[left]))
+                ok[left] = holds.reshape(-1).bool()
         return decided, ok
-
-    def _decide(self, which: int, posteriors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        bits, ok = self._check(self._decoders[which](posteriors))
-        return bits, ok.reshape(-1).bool()
 
 
 def measure_threshold(mcs: Mcs, start_db: float, blocks: int = 64, step_db: float = 0.5) -> float:

@@ -35,10 +35,19 @@ def detach(unet: UNet2DConditionModel) -> None:
 
 
 def to_bytes(unet: UNet2DConditionModel, rank: int, identity: str, targets: tuple[str, ...] = TARGETS) -> bytes:
-    """The attached adapter in fp16; ``identity`` names the model that it was trained on."""
+    """The attached adapter in fp16, equal adapters to equal bytes; ``identity`` names the model it was trained on."""
     state = get_peft_model_state_dict(unet, adapter_name=NAME)
     metadata = {"rank": str(rank), "targets": json.dumps(targets), "model": identity}
-    return save({name: value.half().contiguous() for name, value in state.items()}, metadata)
+    return ordered(save({name: value.half().contiguous() for name, value in state.items()}, metadata))
+
+
+def ordered(data: bytes) -> bytes:
+    """A safetensors file with its metadata sorted: the library writes them in an order that is another every time."""
+    (length,) = struct.unpack("<Q", data[:8])
+    head = json.loads(data[8 : 8 + length])
+    text = json.dumps({**head, "__metadata__": dict(sorted(head["__metadata__"].items()))}, separators=(",", ":"))
+    text += " " * (-len(text) % 8)  # tensors begin at a multiple of 8 bytes
+    return struct.pack("<Q", len(text)) + text.encode() + data[8 + length :]
 
 
 @dataclass(frozen=True)

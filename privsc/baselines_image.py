@@ -203,6 +203,7 @@ def cells(
         adaptive = choose(files, uses, snr)
         cbr = uses / image.size
         yield Cell(name, str(system), "ours", snr, capped_psnr(image, shown), True, uses, cbr)
+        got = classical(image, adaptive, snr, draw + 1)
         for who, chosen in (("adaptive", adaptive), ("fixed", fixed)):
-            shown, arrived, how = classical(image, chosen, snr, draw + 1)
+            shown, arrived, how = got if chosen == adaptive else classical(image, chosen, snr, draw + 1)
             yield Cell(name, str(system), who, snr, capped_psnr(image, shown), arrived, uses, cbr, how)

@@ -33,7 +33,9 @@ def sweep(
         Path | None, typer.Option(metavar="DIR", help="Folder of finished work, to share between experiments; "
                                                       "OUT/cache if left out.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what there is to do and how long it takes.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what there is to do and how long it takes.")
+    ] = False,
 ) -> None:  # fmt: skip
     """Run an experiment: results.csv, results.parquet, figures, report.html. Killed or interrupted, it goes on when
     the command is repeated."""
@@ -104,18 +106,18 @@ def _work(plan: Plan, workers: int | None, scheduler: str | None) -> tuple[Plan,
 
 def _told(plan: Plan, workers: int) -> list[str]:
     """What there is to do, in words."""
-    photos = sum(len(subject.tests) for subject in plan.subjects)
+    photos, s = sum(len(subject.tests) for subject in plan.subjects), "s" if workers > 1 else ""
     done = len(plan.units) - len(plan.to_measure)
     each, known = plan.seconds_each()
     lines = [f"{plan.experiment.name}: {photos} photographs x {plan.experiment.points} points = {plan.count} "
              f"transmissions, {done} of them there already"]  # fmt: skip
     if plan.parts:
-        lines.append(f"K: {len(plan.parts)} subjects, {len(plan.to_enrol)} still to enrol"
-                     + (" and to personalise" if plan.experiment.dataset.personalise and plan.to_enrol else ""))  # fmt: skip
+        too = " and to personalise" if plan.experiment.dataset.personalise and plan.to_enrol else ""
+        lines.append(f"K: {len(plan.parts)} subjects, {len(plan.to_enrol)} still to enrol{too}")
     left = plan.estimate(workers)
     if left > 0:
-        lines.append(f"estimate: {_clock(left)} on {workers} worker{'s' if workers > 1 else ''}, {each:.1f} s a "
-                     f"transmission ({'as measured here' if known else 'a guess; measured as it runs'})")  # fmt: skip
+        lines.append(f"estimate: {_clock(left)} on {workers} worker{s}, {each:.1f} s a transmission "
+                     f"({'as measured here' if known else 'a guess; measured as it runs'})")  # fmt: skip
     return lines
 
 

@@ -71,9 +71,10 @@ def collect(experiment: Experiment, cache: Path | None) -> list[Subject]:
     words |= dataset.class_words
     if stray := [name for name in dataset.class_words if name not in chosen]:
         raise ExperimentError(f"{key_path('dataset', 'class_words', stray[0])}: no such subject in this experiment")
-    if stray := [number for number, name in enumerate(experiment.report.pictures) if name not in chosen]:
-        raise ExperimentError(f"report.pictures[{stray[0]}]: {experiment.report.pictures[stray[0]]}: no such subject "
-                              "in this experiment")  # fmt: skip
+    for number, name in enumerate(experiment.report.pictures):
+        if name not in chosen:
+            where = key_path("report", "pictures", number)
+            raise ExperimentError(f"{where}: {name}: no such subject in this experiment")
     return [_subject(experiment, name, words.get(name), prompts.get(name), root) for name in chosen]
 
 

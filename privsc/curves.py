@@ -70,7 +70,8 @@ def draw(cells: Sequence[Cell], experiment: Experiment, figure: str) -> Figure:
     for label in (axes.xaxis.label, axes.yaxis.label):
         label.set(color=INK, fontsize=10.5)
     many = len(series) > 1
-    legend = drawn.legend(loc="outside lower center" if many else "outside upper center", ncols=2, frameon=False, fontsize=10, labelcolor=INK)
+    place: Any = "outside lower center" if many else "outside upper center"
+    legend = drawn.legend(loc=place, ncols=2, frameon=False, fontsize=10, labelcolor=INK)
     legend.set_zorder(5)
     if many:
         drawn.set_figheight(SIZE[1] + 0.2 * len(series))
@@ -82,20 +83,18 @@ def _of(cell: Cell, who: str) -> Estimate:
 
 
 def _curve(axes: Axes, cells: Sequence[Cell], who: str, colour: str, number: int, experiment: Experiment) -> None:
-    points = sorted((cell.x, _of(cell, who)) for cell in cells if _of(cell, who).value is not None)
+    points = sorted((cell.x, *_of(cell, who).known) for cell in cells if _of(cell, who).value is not None)
     if not points:
         return
-    x = [value for value, _ in points]
+    x, middle, low, high = (list(column) for column in zip(*points, strict=True))
     label = series_label(experiment, cells[0].series)
     name = who.capitalize() + (f", {label}" if label else "")
-    axes.plot(x, [one.value for _, one in points], color=colour, label=name, linestyle=LINES[number % len(LINES)],
+    axes.plot(x, middle, color=colour, label=name, linestyle=LINES[number % len(LINES)],
               marker=MARKERS[number % len(MARKERS)], markersize=5, linewidth=1.7)  # fmt: skip
     if number == 0 or len(experiment.series) == 0:
-        axes.fill_between(x, [one.low for _, one in points], [one.high for _, one in points], color=colour, alpha=0.16,
-                          linewidth=0)  # fmt: skip
+        axes.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0)
     else:  # bands of many curves hide one another
-        for value, one in points:
-            axes.plot([value, value], [one.low, one.high], color=colour, linewidth=0.9, alpha=0.6)
+        axes.vlines(x, low, high, color=colour, linewidth=0.9, alpha=0.6)
 
 
 def _bars(axes: Axes, cells: Sequence[Cell], experiment: Experiment) -> None:
@@ -105,7 +104,7 @@ def _bars(axes: Axes, cells: Sequence[Cell], experiment: Experiment) -> None:
             if one.value is None:
                 continue
             axes.bar(place + offset, one.value, 0.36, color=colour, label=who.capitalize() if place == 0 else None)
-            axes.plot([place + offset] * 2, [one.low, one.high], color=INK, linewidth=1.1)
+            axes.vlines(place + offset, *one.known[1:], color=INK, linewidth=1.1)
     labels = [series_label(experiment, cell.series) or "all" for cell in cells]
     long = max(map(len, labels)) > 8
     axes.set_xticks(range(len(cells)), labels, rotation=30 if long else 0, ha="right" if long else "center")

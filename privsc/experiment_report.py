@@ -106,9 +106,10 @@ def _dependence(experiment: Experiment, cells: Sequence[Cell]) -> list[dict[str,
     lines = []
     for one in dependence(cells, experiment):
         label = series_label(experiment, one.series)
+        there = f"at {one.reference:g} dB it is {_interval(one.at_reference, 1)} %"
         lines.append({
-            "text": f"{label + ': ' if label else ''}Eve's picture is identified in {_value(one.at_highest.value, ' %')} "
-            f"at {one.highest:g} dB; at {one.reference:g} dB it is {_interval(one.at_reference, 1)} %:",
+            "text": f"{label + ': ' if label else ''}Eve's picture is identified in "
+            f"{_value(one.at_highest.value, ' %')} at {one.highest:g} dB; {there}:",
             "word": {True: "within the interval", False: "outside the interval", None: "no figure"}[one.inside],
             "style": {True: "met", False: "unmet", None: "half"}[one.inside],
         })  # fmt: skip
@@ -117,8 +118,9 @@ def _dependence(experiment: Experiment, cells: Sequence[Cell]) -> list[dict[str,
 
 def _gallery(gallery: Gallery) -> dict[str, Any]:
     first = gallery.shown[0]
-    cards = [{"title": "at the transmitter", "pictures": [_picture(first.images["original"], "original"),
-                                                          _picture(first.images["masked"], "transmitted")]}]  # fmt: skip
+    before = [_picture(first.images[name], caption)
+              for name, caption in (("original", "original"), ("masked", "transmitted"))]  # fmt: skip
+    cards = [{"title": "at the transmitter", "pictures": before}]
     for one in gallery.shown:
         pictures = [_picture(one.images[who], one.captions[who]) for who in ("bob", "eve")]
         cards.append({"title": one.title, "pictures": pictures})
@@ -143,8 +145,8 @@ def _numbers(experiment: Experiment, cells: Sequence[Cell]) -> dict[str, Any]:
         digits = 1 if what.unit else 3
         lead_unit = "%" if what.ratio else what.unit
         labels = [*cell.series, *([cell.x] if experiment.x else [])]
-        rows.append([f"{what.label}{f' [{what.unit}]' if what.unit else ''}", *map(plain, labels),
-                     _interval(cell.bob, digits), _interval(cell.eve, digits),
+        label = what.label + (f" [{what.unit}]" if what.unit else "")
+        rows.append([label, *map(plain, labels), _interval(cell.bob, digits), _interval(cell.eve, digits),
                      f"{_interval(cell.lead, 1)} {lead_unit}", cell.photos])  # fmt: skip
     return {"heads": [*heads, "Bob", "Eve", "lead", "photographs"], "rows": rows, "texts": len(heads)}
 

@@ -21,6 +21,7 @@ from privsc.collection import Subject, sha256
 from privsc.database import Database
 from privsc.errors import DatabaseError, ExperimentError
 from privsc.experiment import Experiment
+from privsc.threads import one_thread
 
 PROTOCOL = 1  # raise it when enrolment changes in a way that the digests of weights do not show
 
@@ -78,7 +79,7 @@ def _digest(value: object) -> str:
 
 
 def enrol_one(enrolment: Enrolment) -> None:
-    """Enrol one subject into a file of its own, all or nothing."""
+    """Enrol one subject into a file of its own, on one thread, all or nothing."""
     from privsc.enrol import enrol
 
     target = Path(enrolment.target)
@@ -87,7 +88,8 @@ def enrol_one(enrolment: Enrolment) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
-        with Database.create(partial, enrolment.identities.encoder, enrolment.identities.text) as db:
+        create = Database.create(partial, enrolment.identities.encoder, enrolment.identities.text)
+        with one_thread(), create as db:
             enrol(
                 db, enrolment.name, [Path(path).read_bytes() for path in enrolment.photos],
                 class_word=enrolment.class_word, prompt=enrolment.prompt, personalise=enrolment.personalise,

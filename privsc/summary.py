@@ -1,8 +1,8 @@
 """What the rows of an experiment say together: means over photographs with bootstrap intervals, Bob beside Eve.
 
-The photograph is what is drawn again, with all its transmissions: repetitions of one photograph with other noise are not
-new evidence about other photographs. Differences and ratios are taken photograph by photograph, which leaves out what
-the photographs themselves differ in.
+The photograph is what is drawn again, with all its transmissions: repetitions of one photograph with other noise are
+not new evidence about other photographs. Differences and ratios are taken photograph by photograph, which leaves out
+what the photographs themselves differ in.
 """
 
 from __future__ import annotations
@@ -29,6 +29,13 @@ class Estimate:
     value: float | None
     low: float | None = None
     high: float | None = None
+
+    @property
+    def known(self) -> tuple[float, float, float]:
+        """value, low, high of a figure that is there."""
+        if self.value is None or self.low is None or self.high is None:
+            raise ValueError("no photograph has this figure")
+        return self.value, self.low, self.high
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@
                           seconds.json   how long it took (never part of the table, which is the same in every run)
                           original.png masked.png received.png bob.png eve.png   where pictures were asked for
 
-DIGEST names everything that the row depends on: the photograph, the configuration, K, the networks. Experiments with one
-cache share their rows.
+DIGEST names everything that the row depends on: the photograph, the configuration, K, the networks. Experiments with
+one cache share their rows.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from privsc.collection import Photo
 from privsc.config import RunConfig
 from privsc.errors import ExperimentError
 from privsc.files import ResultFolder, decode_photo, encode_png, to_json
-from privsc.remembering import FrozenDatabase, RememberingGuard, RememberingRecovery
+from privsc.remembering import FrozenDatabase, Memory, RememberingGuard, RememberingLink, RememberingRecovery
+from privsc.threads import one_thread
 
 PROTOCOL = 1  # raise it when a row, or how it is made, changes in a way that the digests of weights do not show
 PICTURES = ("original", "masked", "received", "bob", "eve")
@@ -200,11 +201,10 @@ def _region(trial: Any, truth: str) -> np.ndarray | None:
 
 def open_carrier(bench: Bench) -> Any:
     """The function that takes a photograph through the chain: (photo, K, models, config) to a Trial."""
-    from privsc.trial import run_trial
+    from privsc.trial import Links, run_trial
 
     if bench.carrier == "zmq":
         from phy.bridge import Bridge, BridgeLink
-        from privsc.trial import Links
 
         tx, bob, eve = bench.endpoints
         bridge = Bridge(tx, {"bob": bob, "eve": eve})
@@ -216,7 +216,14 @@ def open_carrier(bench: Bench) -> Any:
         return over_zmq
     if bench.carrier == "virtual":
         return _over_virtual_radio
-    return run_trial
+    sent, received = Memory(4), Memory(16)
+
+    def simulated(photo: Any, database: Any, models: Any, config: RunConfig) -> Any:
+        links = Links.simulated(config)
+        ends = (RememberingLink(end, sent, received) for end in (links.bob, links.eve))
+        return run_trial(photo, database, models, config, links=Links(*ends))  # type: ignore[arg-type]
+
+    return simulated
 
 
 def _over_virtual_radio(photo: Any, database: Any, models: Any, config: RunConfig) -> Any:
@@ -231,12 +238,9 @@ def _over_virtual_radio(photo: Any, database: Any, models: Any, config: RunConfi
 
 
 def load_models(choice: Choice) -> Any:
-    """The networks of a worker, which computes on one thread: the number of threads must not show in the results."""
-    import torch
-
+    """The networks of a worker."""
     from privsc.trial import Models
 
-    torch.set_num_threads(1)
     return Models.load(choice)
 
 
@@ -247,12 +251,13 @@ def laboratory(bench: Bench) -> Laboratory:
 
 
 def measure_all(bench: Bench, units: Sequence[Unit]) -> int:
-    """Make the rows of some transmissions that are not there yet; returns how many that were."""
+    """Make the rows of some transmissions that are not there yet, on one thread; returns how many that were."""
     if not Path(bench.cache).is_dir():
         raise ExperimentError(f"{bench.cache}: a worker does not see this folder; all workers must share it")
     made = 0
-    for unit in units:
-        if not is_done(bench.cache, unit):
-            laboratory(bench).measure(unit)
-            made += 1
+    with one_thread():
+        for unit in units:
+            if not is_done(bench.cache, unit):
+                laboratory(bench).measure(unit)
+                made += 1
     return made

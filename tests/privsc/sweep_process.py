@@ -1,7 +1,7 @@
 """A sweep without networks in a process of its own, to be killed: python -m tests.privsc.sweep_process FILE OUT PAUSE.
 
-The guard and the recovery are those of `fakes`, K is given; each transmission takes PAUSE seconds longer, so that a kill
-meets one at work.
+The guard and the recovery are those of `fakes`, K is given; each transmission takes PAUSE seconds longer, so that a
+kill meets one at work.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from privsc.knowledge import Identities
 from privsc.trial import Models
 from tests.privsc.fakes import BoxGuard, ColourRecovery
 
-BOX = (20, 16, 60, 56)
+BOX = (14, 10, 44, 36)
 
 
 class RankingGuard(BoxGuard):
@@ -41,7 +41,7 @@ def use_fakes(pause: float = 0.0) -> list[str]:
     class Slow(ColourRecovery):
         def __call__(self, *arguments, **options):
             time.sleep(pause)
-            painted.append(options["class_word"] if "class_word" in options else "bob")
+            painted.append(options.get("class_word", "bob"))
             return super().__call__(*arguments, **options)
 
     transmissions.laboratory.cache_clear()
