@@ -14,7 +14,7 @@ import yaml
 
 HERE = Path(__file__).parent
 SLIDER = "variable_qtgui_range"
-SINKS = ("qtgui_", "privsc_picture")
+SINKS = ("qtgui_", "privsc_picture", "privsc_figures")
 
 
 class CompileError(RuntimeError):
@@ -69,8 +69,10 @@ def build(sources: list[Path], folder: Path, window: bool = False) -> list[Path]
     if (
         done.returncode or not all(target.exists() for target in targets) or "Error:" in said
     ):  # of a bad connection grcc says so and goes on
-        names = ", ".join(source.name for source in sources)
-        raise CompileError(f"{names}: grcc refuses it: {said[-1500:]}")
+        at = min((said.find(word) for word in ("Error", "error") if word in said), default=0)
+        missing = [source for source, target in zip(sources, targets, strict=True) if not target.exists()]
+        names = ", ".join(source.name for source in missing or sources)
+        raise CompileError(f"{names}: grcc refuses it: {said[at : at + 1500]}")
     return targets
 
 
@@ -80,9 +82,16 @@ def main() -> int:
     if not arguments:
         print("usage: python -m flowgraphs.variants FOLDER [--window] [NAME...]", file=sys.stderr)
         return 2
-    chosen = [source for source in sources() if not arguments[1:] or source.stem in arguments[1:]]
-    for made in build(chosen, Path(arguments[0]), "--window" in sys.argv):
-        print(made)
+    folder, names = Path(arguments[0]), arguments[1:]
+    known = {source.stem: source for source in sources()}
+    try:
+        if unknown := [name for name in names if name not in known]:
+            raise CompileError(f"{unknown[0]}: no such flowgraph; there are {', '.join(known)}")
+        for made in build([known[name] for name in names or known], folder, "--window" in sys.argv):
+            print(made)
+    except (CompileError, OSError) as error:
+        print(f"flowgraphs.variants: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

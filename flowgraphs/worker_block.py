@@ -49,6 +49,14 @@ class worker_block(gr.basic_block):
         """Ask the worker about one PDU and publish what it answers."""
         raise NotImplementedError(f"{type(self).__name__} must say what it asks the worker")
 
+    def set_timeout(self, value: float) -> None:
+        """[s] for one request, from the next one on."""
+        if not value > 0:
+            raise ValueError(f"timeout must be positive, got {value} s")
+        self.timeout = value
+        if self._client is not None:
+            self._client.timeout = value
+
     def take(self, message) -> None:
         """A PDU to ask the worker about."""
         got = pdu.split(message)

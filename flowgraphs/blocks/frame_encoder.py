@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pmt
@@ -31,10 +32,9 @@ class frame_encoder(gr.sync_block):
     def __init__(self, codec: str = "image8x4", payload_bytes: int = 1024, head_repeats: int = 8, tail: int = 262144,
                  lead: float = 0.0):  # fmt: skip
         gr.sync_block.__init__(self, name="privsc frame encoder", in_sig=None, out_sig=[np.complex64])
-        if tail < 0 or lead < 0:
-            raise ValueError(f"tail and lead must not be negative, got {tail} and {lead}")
         self.framing = Framing(codec, payload_bytes, head_repeats)
-        self.tail, self.lead = tail, lead
+        self.set_tail(tail)
+        self.set_lead(lead)
         self.counts: Counter[str] = Counter()
         self._waiting: deque = deque()
         self._chunks: Iterator[np.ndarray] = iter(())
@@ -43,6 +43,26 @@ class frame_encoder(gr.sync_block):
         self.message_port_register_in(pmt.intern("payload"))
         self.set_msg_handler(pmt.intern("payload"), self.take)
         self.message_port_register_out(pmt.intern("sent"))
+
+    def set_codec(self, value: str) -> None:
+        """Codec of the bodies, from the next burst on; so are all that follow."""
+        self.framing = replace(self.framing, codec=value)
+
+    def set_payload_bytes(self, value: int) -> None:
+        self.framing = replace(self.framing, payload_bytes=value)
+
+    def set_head_repeats(self, value: int) -> None:
+        self.framing = replace(self.framing, head_repeats=value)
+
+    def set_tail(self, value: int) -> None:
+        if value < 0:
+            raise ValueError(f"tail must not be negative, got {value} samples")
+        self.tail = int(value)
+
+    def set_lead(self, value: float) -> None:
+        if not 0 <= value < float("inf"):
+            raise ValueError(f"lead must not be negative, got {value} s")
+        self.lead = value
 
     def take(self, message) -> None:
         """A payload PDU; what is not one is counted and dropped."""
@@ -78,9 +98,10 @@ class frame_encoder(gr.sync_block):
         """Start the next burst that can be sent; False where nothing waits."""
         while self._waiting:
             meta, body = self._waiting.popleft()
+            framing = self.framing  # a callback may put another one there
             try:
                 image_id = int(meta["image_id"]) & 0xFFFF
-                burst = self.framing.image(bytes(meta["head"]), body.tobytes(), image_id, bytes(meta["k_digest"]))
+                burst = framing.image(bytes(meta["head"]), body.tobytes(), image_id, bytes(meta["k_digest"]))
             except (PhyError, TypeError, ValueError):
                 self.counts["malformed"] += 1
                 continue
@@ -96,7 +117,7 @@ class frame_encoder(gr.sync_block):
             self.counts["frames"] += burst.frames
             sent = {"image_id": image_id, "frames_sent": burst.frames, "body_frames": burst.body_frames,
                     "channel_uses": burst.channel_uses, "samples": burst.samples,
-                    "codec": self.framing.codec}  # fmt: skip
+                    "codec": framing.codec}  # fmt: skip
             self.message_port_pub(pmt.intern("sent"), pdu.make(sent))
             return True
         return False

@@ -26,15 +26,18 @@ class frame_receiver(gr.sync_block):
 
     def __init__(self, batch: int = 65536, workers: int = 1):
         gr.sync_block.__init__(self, name="privsc frame receiver", in_sig=[np.complex64], out_sig=None)
-        if batch < 1:
-            raise ValueError(f"batch must be at least 1 sample, got {batch}")
+        self.set_batch(batch)
         self.receiver = StreamReceiver(workers=workers)
-        self.batch = batch
         self._gathered: list[np.ndarray] = []
         self._size = 0
         self._refused: Counter[str] = Counter()
         for port in ("ok", "fail", "stats", "symbols"):
             self.message_port_register_out(pmt.intern(port))
+
+    def set_batch(self, value: int) -> None:
+        if value < 1:
+            raise ValueError(f"batch must be at least 1 sample, got {value}")
+        self.batch = int(value)
 
     @property
     def counts(self) -> Counter:

@@ -25,6 +25,18 @@ class guard(worker_block):
         for port in ("payload", "original", "masked"):
             self.message_port_register_out(pmt.intern(port))
 
+    def set_coding(self, value: str) -> None:
+        """pixels, webp, avif or jpeg, from the next image on."""
+        self.params = {**self.params, "coding": value}
+
+    def set_quality(self, value: int) -> None:
+        """1 to 100, from the next image on."""
+        self.params = {**self.params, "quality": int(value)}
+
+    def set_max_side(self, value: int) -> None:
+        """[px], from the next image on."""
+        self.params = {**self.params, "max_side": int(value)}
+
     def serve(self, client: WorkerClient, meta: dict, vector: np.ndarray) -> None:
         image_id = int(meta["image_id"])
         sent = {"image": image_of(meta, vector)} if "height" in meta else {"photo": vector}

@@ -35,6 +35,12 @@ class image_assembler(gr.basic_block):
             self.set_msg_handler(pmt.intern(port), self.take)
         self.message_port_register_out(pmt.intern("received"))
 
+    def set_timeout(self, value: float) -> None:
+        """[s], for images that are open too."""
+        if not value > 0:
+            raise ValueError(f"timeout must be positive, got {value} s")
+        self.gatherer.timeout = value
+
     @property
     def counts(self) -> Counter:
         """Frames and images, since the block was made."""

@@ -24,6 +24,10 @@ class image_sink(gr.basic_block):
         self.message_port_register_in(pmt.intern("image"))
         self.set_msg_handler(pmt.intern("image"), self.take)
 
+    def set_path(self, value: str) -> None:
+        """Where the next image goes."""
+        self.path = value
+
     def take(self, message) -> None:
         """An image PDU; what is not one, or cannot be written, is counted."""
         try:

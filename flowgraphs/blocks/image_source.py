@@ -38,6 +38,16 @@ class image_source(gr.basic_block):
         self.set_msg_handler(pmt.intern("path"), self.take)
         self.message_port_register_out(pmt.intern("photo"))
 
+    def set_repeat(self, value: bool) -> None:
+        """Begin again at the end, from now on; also where the end was reached already."""
+        self.repeat = bool(value)
+
+    def set_interval(self, value: float) -> None:
+        """[s] between photographs, from the next one on."""
+        if not value > 0:
+            raise ValueError(f"interval must be positive, got {value} s")
+        self.interval = value
+
     def take(self, message) -> None:
         """Path of a photograph to send now."""
         name = pmt.cdr(message) if pmt.is_pair(message) else message
@@ -59,13 +69,14 @@ class image_source(gr.basic_block):
         return True
 
     def _run(self) -> None:
-        again = True
-        while again and self.files:
+        while self.files and not self._ended.is_set():
             for path in self.files:
                 self._send(path)
                 if self._ended.wait(self.interval):
                     return
-            again = self.repeat
+            while not self.repeat:
+                if self._ended.wait(0.1):
+                    return
 
     def _send(self, path: Path) -> None:
         try:

@@ -13,27 +13,39 @@ from flowgraphs.worker_block import image_of
 
 
 class _Label(QtWidgets.QLabel):
-    """A label that takes images from any thread."""
+    """A label that takes images from any thread and scales them to its size."""
 
     arrived = QtCore.pyqtSignal(object, str)
 
     def __init__(self, title: str, height: int):
         QtWidgets.QLabel.__init__(self)
-        self._title, self._height = title, height
+        self._image: QtGui.QPixmap | None = None
         self.setAlignment(QtCore.Qt.AlignCenter)
         self.setMinimumSize(height, height)
+        self.setSizePolicy(QtWidgets.QSizePolicy.Ignored, QtWidgets.QSizePolicy.Ignored)  # the window's size decides
         self.setText(f"{title}: no image yet")
-        self.arrived.connect(self._show)
+        self.arrived.connect(self._take)
 
-    def _show(self, image, note: str) -> None:
+    def _take(self, image, note: str) -> None:
         height, width = image.shape[:2]
         shown = QtGui.QImage(image.tobytes(), width, height, 3 * width, QtGui.QImage.Format_RGB888)
-        self.setPixmap(QtGui.QPixmap.fromImage(shown).scaledToHeight(self._height, QtCore.Qt.SmoothTransformation))
+        self._image = QtGui.QPixmap.fromImage(shown)
+        self._fit()
         self.setToolTip(note)
+
+    def _fit(self) -> None:
+        if self._image is not None:
+            self.setPixmap(self._image.scaled(self.size(), QtCore.Qt.KeepAspectRatio, QtCore.Qt.SmoothTransformation))
+
+    def resizeEvent(self, event) -> None:
+        """Qt's own name for it."""
+        QtWidgets.QLabel.resizeEvent(self, event)
+        self._fit()
 
 
 class picture(gr.basic_block):
-    """Port ``image`` → the widget ``widget``: a box with the title and the picture, scaled to ``height`` [px]."""
+    """Port ``image`` → the widget ``widget``: a box with the title and the picture, as large as there is room
+    for, at least ``height`` [px]."""
 
     def __init__(self, label: str = "Picture", height: int = 240):
         gr.basic_block.__init__(self, name="privsc picture", in_sig=None, out_sig=None)

@@ -26,6 +26,14 @@ class recovery(worker_block):
         for port in ("image", "received_image", "seen"):
             self.message_port_register_out(pmt.intern(port))
 
+    def set_class_word(self, value: str) -> None:
+        """What someone without K knows, from the next image on."""
+        self.class_word = value
+
+    def set_seed(self, value: int) -> None:
+        """Of the reverse process, from the next image on."""
+        self.seed = int(value)
+
     def serve(self, client: WorkerClient, meta: dict, vector: np.ndarray) -> None:
         image_id, count = int(meta["image_id"]), len(vector)
         params = {"k_digest": bytes(meta["k_digest"]).hex(), "seed": self.seed, "size": list(self.size)}

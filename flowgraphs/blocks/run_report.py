@@ -50,6 +50,14 @@ class run_report(worker_block):
         """Es/N0 at Eve [dB] from now on."""
         self.eve_snr_db = float(value)
 
+    def set_class_word(self, value: str) -> None:
+        """That Eve knows, from now on."""
+        self.class_word = value
+
+    def set_folder(self, value: str) -> None:
+        """Where the files of the next report go."""
+        self.folder = value
+
     def wait(self, seconds: float) -> bool:
         """Has one more report been written, within that time."""
         return self._written.acquire(timeout=seconds)

@@ -50,6 +50,12 @@ class sionna_channel(gr.sync_block):
         self._starved = False
         self.message_port_register_out(pmt.intern("status"))
 
+    def set_timeout(self, value: float) -> None:
+        """[s], also for the present wait."""
+        if not value > 0:
+            raise ValueError(f"timeout must be positive, got {value} s")
+        self.timeout = value
+
     def start(self) -> bool:
         context = zmq.Context()
         try:
