@@ -163,9 +163,20 @@ def show_verdicts(cells: Sequence[Cell], experiment: Experiment, show: Callable[
 
 def series_label(experiment: Experiment, series: tuple[Any, ...]) -> str:
     """The values that tell a curve apart, in words."""
-    told = {"eve_snr_db": "Eve {} dB", "snr_db": "{} dB"}
-    return ", ".join(value if isinstance(value, str) else told.get(name, name + " {}").format(plain(value))
-                     for name, value in zip(experiment.series, series, strict=True))  # fmt: skip
+    return ", ".join(in_words(name, value) for name, value in zip(experiment.series, series, strict=True))
+
+
+IN_WORDS = {"snr_db": "{} dB", "eve_snr_db": "Eve {} dB", "hint": "hint {}", "send": "{} sent", "coding": "{}",
+            "codec": "{}", "channel": "{}", "mask": "{}", "init": "from {}"}  # fmt: skip
+
+
+def in_words(name: str, value: Any) -> str:
+    """One value of an axis, so that it can be understood without the name of the axis."""
+    if name == "remove":
+        return f"without {value}" if value else "everybody removed"
+    if isinstance(value, bool):
+        return f"{'' if value else 'no '}{name}".replace("_", " ")
+    return IN_WORDS.get(name, name + " {}").format(plain(value))
 
 
 def plain(value: Any) -> str:

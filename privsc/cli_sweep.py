@@ -29,6 +29,9 @@ def sweep(
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler that runs already, as tcp://host:8786.")
     ] = None,
+    db: Annotated[
+        Path | None, typer.Option("--db", metavar="K.db", help="K that exists already: nobody is enrolled.")
+    ] = None,
     cache: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of finished work, to share between experiments; "
                                                       "OUT/cache if left out.")
@@ -40,9 +43,11 @@ def sweep(
     """Run an experiment: results.csv, results.parquet, figures, report.html. Killed or interrupted, it goes on when
     the command is repeated."""
     from privsc.errors import ExperimentError
-    from privsc.experiment import read_experiment
+    from privsc.experiment import read_experiment, with_k
 
     plan_of = read_experiment(experiment)
+    if db is not None:
+        plan_of = with_k(plan_of, db)
     if workers and scheduler:
         raise ExperimentError("--workers: with --scheduler the cluster says how many there are; leave one out")
     if plan_of.carrier != "sionna":

@@ -186,6 +186,19 @@ def read_experiment(path: Path, *, name: str | None = None, files: bool = True) 
         raise ExperimentError(f"{path}: {error}") from error
 
 
+def with_k(experiment: Experiment, k: Path) -> Experiment:
+    """The experiment with a K that exists; its text says so.
+
+    Raises:
+        ExperimentError: where there is no such file.
+    """
+    if not k.is_file():
+        raise ExperimentError(f"--db: {k}: no such file; make it with 'privsc db'")
+    dataset = experiment.dataset.model_copy(update={"k": str(k.absolute())})
+    text = f"# privsc sweep --db {k.name}: this K instead of enrolling\n{experiment.text}"
+    return experiment.model_copy(update={"dataset": dataset, "text": text})
+
+
 def key_path(*parts: str | int) -> str:
     """The path of a key as it is printed: ``axes.snr_db[2]``."""
     out = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from privsc.claims import plain
+from privsc.claims import in_words
 from privsc.experiment_report import Gallery
 from privsc.files import read_photo
 from privsc.picture_grid import Shown
@@ -34,10 +34,7 @@ def _shown(plan: Plan, unit: Unit) -> Shown:
 
 
 def _title(plan: Plan, row: dict[str, Any]) -> str:
-    names = [name for name in plan.experiment.axes if name != "seed"]
-    units = {"snr_db": "{} dB", "eve_snr_db": "Eve {} dB"}
-    parts = [row[name] if isinstance(row[name], str) else units.get(name, name + " {}").format(plain(row[name]))
-             for name in names]  # fmt: skip
+    parts = [in_words(name, row[name]) for name in plan.experiment.axes if name != "seed"]
     return ", ".join(parts) or "result"
 
 

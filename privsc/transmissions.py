@@ -153,7 +153,7 @@ class Laboratory:
         figures, truth = trial.figures, unit.photo.subject
         row: dict[str, Any] = {
             "subject": truth, "photo": unit.photo.path.name, "photo_sha256": unit.photo.sha256,
-            **{name: value for name, value in unit.config.model_dump().items() if name != "seed"},
+            **{name: _cell(value) for name, value in unit.config.model_dump().items() if name != "seed"},
             "seed": unit.seed, "run_seed": unit.config.seed,
             "found": any(entity["name"] == truth for entity in figures["hidden"]),
             "hidden": " ".join(entity["name"] for entity in figures["hidden"]),
@@ -183,6 +183,11 @@ class Laboratory:
         name = found.name if found else None
         return {f"{who}_identified": name, f"{who}_correct": name == truth, f"{who}_rank": place,
                 f"{who}_rank1": place == 1}  # fmt: skip
+
+
+def _cell(value: Any) -> Any:
+    """A value of the configuration as it stands in a table: several descriptions are one text."""
+    return "; ".join(value) if isinstance(value, tuple) else value
 
 
 def _is_scalar(value: Any) -> bool:

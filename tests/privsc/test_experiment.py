@@ -1,5 +1,7 @@
 """Experiment files: what is read, and that a broken one is one line with the key's path before anything runs."""
 
+import json
+
 import pytest
 from PIL import Image
 
@@ -66,8 +68,8 @@ def test_last_photographs_are_sent_and_the_others_enrolled(place):
 @pytest.mark.parametrize("name", sorted(set(RunConfig.model_fields) - {"seed"}))
 def test_every_option_of_a_run_can_be_an_axis(place, name):
     default = RunConfig.model_fields[name].default
-    value = {"eve_snr_db": 3.0, "steps": 7, "eve_class_word": "dog"}.get(name, default)
-    shown = f'"{value}"' if isinstance(value, str) else str(value).lower()
+    value = {"eve_snr_db": 3.0, "steps": 7, "eve_class_word": "dog", "remove": ("the dog", "Vicky")}.get(name, default)
+    shown = json.dumps(value)
     text = f'[dataset]\nsource = "built-in"\n[axes]\n{name} = [{shown}]\n'
     (config,) = read_experiment(written(place, text)).configs()
     assert getattr(config, name) == value
