@@ -88,7 +88,8 @@ def partial_k(count: int) -> Attack:
     """An eavesdropper who has got hold of `count` photographs of the entity with their silhouettes, and knows whose.
 
     She works as Bob does, from a warped sample, but with the generic U_theta: K's adapter, its prompt and its other
-    photographs are not hers. This is also a K that has gone stale: early photographs, no personalisation.
+    photographs are not hers. A pose hint serves her where it refers to a photograph that she has. This is also a K that
+    has gone stale: early photographs, no personalisation.
     """
     if count < 1:
         raise ConfigError(f"a partial K needs at least 1 photograph; got {count}")
@@ -97,7 +98,10 @@ def partial_k(count: int) -> Attack:
         heard, entity = target.heard, target.entity
         if entity is None:
             return _generic(recovery, target, target.class_word)
-        return recovery(heard.image, heard.region, [without_adapter(entity, count)], seed=target.seed)
+        hers = without_adapter(entity, count)
+        useful = bool(heard.poses) and all(pose.sample < len(hers.samples) for pose in heard.poses)
+        told = {"poses": heard.poses} if useful else {}
+        return recovery(heard.image, heard.region, [hers], seed=target.seed, **told)
 
     return attack
 

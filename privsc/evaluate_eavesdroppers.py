@@ -25,6 +25,7 @@ from privsc.attacker import train_attacker
 from privsc.entity import Entity
 from privsc.evaluate import Figure, Progress, mean
 from privsc.guard import Guard
+from privsc.hint import PoseHint
 from privsc.identification import Identification, identification
 from privsc.independent import load_lite2
 from privsc.received_set import Item
@@ -101,7 +102,7 @@ def recogniser_scores(kind: Kind, item: Item, entities: Sequence[Entity], guard:
 
 
 def side_channels(training: Sequence[Item], tests: Sequence[Item]) -> dict[str, Vectors]:
-    """What is on the air beside the picture: the index, and the payload's size for every coding."""
+    """What is on the air beside the picture: the index, the pose hint, and the payload's size for every coding."""
     sides: dict[str, Vectors] = {}
     largest = max((index for item in (*training, *tests) for index in item.info["indices"]), default=0)
 
@@ -111,6 +112,8 @@ def side_channels(training: Sequence[Item], tests: Sequence[Item]) -> dict[str, 
         return marked
 
     sides["index on the air"] = _side("index", indices, training, tests)
+    if any(item.info["hints"] for item in (*training, *tests)):
+        sides["pose hint on the air"] = _side("hint", hint_numbers, training, tests)
     for coding in tests[0].info["body_bytes"]:
         def size(item: Item, coding: str = coding) -> NDArray[np.float32]:
             info = item.info
@@ -118,6 +121,20 @@ def side_channels(training: Sequence[Item], tests: Sequence[Item]) -> dict[str, 
 
         sides[f"payload size, {coding}"] = _side("size", size, training, tests)
     return sides
+
+
+def hint_numbers(item: Item) -> NDArray[np.float32]:
+    """[49] the numbers of the first pose hint of a payload, its box as shares of the picture; zeros without one.
+
+    Not the sample's number: which photographs an index has in K differs between training and test.
+    """
+    hints = item.info["hints"]
+    if not hints:
+        return np.zeros(49, np.float32)
+    hint = PoseHint.from_bytes(bytes.fromhex(hints[0]))
+    box = np.array(hint.box, np.float32) / np.tile([item.info["width"], item.info["height"]], 2)
+    parts = ([hint.mirrored], box, hint.matrix.ravel(), hint.flow.ravel(), np.log2(hint.gain), hint.offset)
+    return np.concatenate(parts).astype(np.float32)
 
 
 def _side(

@@ -3,7 +3,7 @@
     cache/KEY/SUBJECT-NN/   original.png mask.png region.png received.png bob.png eve-….png info.json
 
 Photographs are done one by one and kept, so that an interrupted evaluation goes on where it was. KEY is a digest of all
-that the pictures depend on: K, the networks, the SNR, the size, the seed and the protocol of this file.
+that the pictures depend on: K, the networks, the modules on the way, the SNR, the size, the seed.
 """
 
 from __future__ import annotations
@@ -31,11 +31,15 @@ from privsc.evaluate import Progress, enrol_subjects
 from privsc.files import ResultFolder, decode_photo, encode_png, strip_photo, to_json
 from privsc.levels import reserve_black
 from privsc.photos import subject_photos
+from privsc.stamps import weights_sha256
 from privsc.system import Eavesdropper, Heard, Receiver, Sent
 from privsc.text import load_text_encoder
 from privsc.trial import Links, Models, class_word, send
 
 PROTOCOL = 1  # raise it when what is stored, or how it is made, changes
+MADE_BY = ("guard", "hiding", "segmenter", "features", "payload", "head", "levels", "detection", "placement", "pose",
+           "hint", "outline", "samples", "system", "recovery", "painting", "regions", "diffusion", "eavesdropper",
+           "received_set")  # fmt: skip
 TRAINED_ON = ("Eve: looks at Â", "Eve: cv2.inpaint", "Eve: generic, class word")
 """Attacks whose pictures the adaptive attacker also has of the training photographs."""
 
@@ -104,8 +108,8 @@ def receive_all(
     Raises:
         EntityError: where K lacks a subject, or holds the photograph that is the test.
     """
-    key = {"protocol": PROTOCOL, "k": database.digest().hex(), "models": models.names, "attacks": sorted(ATTACKS),
-           **asdict(settings)}  # fmt: skip
+    key = {"protocol": PROTOCOL, "k": database.digest().hex(), "models": models.names, "weights": weights_sha256(),
+           "code": _code(), "attacks": sorted(ATTACKS), **asdict(settings)}  # fmt: skip
     place = cache / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
     place.mkdir(parents=True, exist_ok=True)
     todo = list(_photographs(folder, names))
@@ -120,6 +124,13 @@ def receive_all(
         if progress is not None:
             progress(count + 1, len(todo), f"{name} {number:02d}")
     return items
+
+
+def _code() -> str:
+    """Digest of the modules between a photograph and the pictures: results of two versions are not to be mixed."""
+    here = Path(__file__).parent
+    files = [path for name in MADE_BY for path in sorted(here.glob(f"{name}.py"))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def _photographs(folder: Path, names: Sequence[str]) -> Iterator[tuple[str, int, Path, bool]]:
@@ -139,10 +150,10 @@ def _one(
     others = tuple(s for s in entity.samples if s.photo != strip_photo(data, str(path)))
     if test and len(others) < len(entity.samples):
         raise EntityError(f"{entity.name}: K holds {path.name}, the photograph of the test; enrol all but the last one")
-    sent, _ = send(image, database, models, config)
+    held: Any = _HeldOut(database, entity.index, others or entity.samples, settings.adapters)
+    sent, _ = send(image, held, models, config)
     seeds, link = config.seeds(), Links.simulated(config).bob
     at_eve = Eavesdropper(link, models.recovery).listen(sent.on_air, config.snr_db, seeds.eve, image.shape[:2])
-    held: Any = _HeldOut(database, entity.index, others or entity.samples, settings.adapters)
     bob, at_bob = Receiver(link, models.recovery, held), at_eve
     if test:  # for training, one reception serves both
         at_bob = bob.listen(sent.on_air, config.snr_db, seeds.bob, image.shape[:2])
@@ -160,9 +171,10 @@ def _one(
 
 
 class _HeldOut:
-    """K as Bob has it, save that one entity has lost some samples, and all their adapters where those are not wanted.
+    """K, save that one entity has lost some samples, and all their adapters where those are not wanted.
 
-    Of a training photograph Bob must not hold that very photograph, or he would only copy it. (An adapter has seen it.)
+    Of a training photograph Bob must not hold that very photograph, or he would only copy it; and a pose hint must not
+    refer to it. (An adapter has seen it.)
     """
 
     def __init__(self, database: Database, index: int, samples: tuple[Sample, ...], adapters: bool) -> None:
@@ -172,8 +184,13 @@ class _HeldOut:
     def digest(self) -> bytes:
         return self._database.digest()
 
+    def entities(self) -> tuple[Entity, ...]:
+        return self._without(self._database.entities())
+
     def by_index(self, indices: Sequence[int]) -> tuple[Entity, ...]:
-        held = self._database.by_index(indices)
+        return self._without(self._database.by_index(indices))
+
+    def _without(self, held: tuple[Entity, ...]) -> tuple[Entity, ...]:
         held = tuple(replace(e, samples=self._samples) if e.index == self._index else e for e in held)
         return held if self._adapters else tuple(replace(e, adapter=None) for e in held)
 
@@ -185,6 +202,7 @@ def _info(entity: Entity, test: bool, sent: Sent, at_eve: Heard, at_bob: Heard) 
     return {
         "subject": entity.name, "test": test, "found": any(d.index == entity.index for d in sent.guarded.detections),
         "hidden": [d.name for d in sent.guarded.detections], "indices": list(at_eve.indices),
+        "hints": [pose.to_bytes().hex() for pose in at_eve.poses],
         "width": sent.image.shape[1], "height": sent.image.shape[0], "body_bytes": sizes,
         "channel_uses": int(sent.on_air.channel_uses), "eve_failure": at_eve.failure, "bob_failure": at_bob.failure,
         "private_share": float(sent.guarded.mask.mean()),

@@ -17,7 +17,7 @@ def heard() -> SimpleNamespace:
     image, region = scene(64, 80), np.zeros((64, 80), bool)
     region[20:44, 30:60] = True
     image[region] = 0
-    return SimpleNamespace(image=image, region=region, indices=(7,))
+    return SimpleNamespace(image=image, region=region, indices=(7,), poses=())
 
 
 def test_what_each_attack_knows(heard) -> None:
@@ -49,6 +49,21 @@ def test_a_partial_k_is_no_more_than_photographs(heard) -> None:
     assert spy.held.samples == whole.samples[:1]
     assert spy.held.adapter is None
     assert not np.array_equal(spy.held.text_embedding, whole.text_embedding)
+
+
+@pytest.mark.parametrize(("sample", "useful"), [(0, True), (1, False)])
+def test_a_hint_serves_who_has_the_photograph_that_it_refers_to(heard, sample, useful) -> None:
+    told = []
+
+    class Spy(ColourRecovery):
+        def __call__(self, received, region, entities, *, poses=(), **options):
+            told.extend(poses)
+            return super().__call__(received, region, entities, **options)
+
+    hint = SimpleNamespace(sample=sample)
+    heard.poses = (hint,)
+    partial_k(1)(Spy(), Target(heard, "cat", make_entity(index=7)))
+    assert told == ([hint] if useful else [])
 
 
 def test_without_the_entity_a_partial_k_is_the_generic_eve(heard) -> None:

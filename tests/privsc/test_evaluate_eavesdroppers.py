@@ -15,8 +15,9 @@ from privsc.eavesdropper import ATTACKS
 from privsc.eavesdropper_report import picture_page, rank1_figure, roc_csv, roc_figure, table_csv
 from privsc.entity import Sample
 from privsc.errors import EntityError
-from privsc.evaluate_eavesdroppers import judge_all, likeness
+from privsc.evaluate_eavesdroppers import adaptive, hint_numbers, judge_all, likeness, side_channels
 from privsc.files import strip_photo
+from privsc.hint import GRID, PoseHint
 from privsc.received_set import Item, Settings, receive_all
 from privsc.trial import Models
 from tests.privsc.fakes import COLOURS, BoxGuard, ColourRecovery
@@ -41,6 +42,15 @@ class OneGuard(BoxGuard):
 
         found = [Identity(e.index, e.name, -float(np.abs(mean - COLOURS[e.name]).max()), -60.0) for e in entities]
         return sorted(found, key=lambda identity: -identity.score)
+
+
+class HintingGuard(OneGuard):
+    """Gives hints that say, in the light, who is hidden, and that count the samples that they could refer to."""
+
+    def hint(self, image, region, entity):
+        gain = np.full(3, 1.5 if entity.name == "Vicky" else 0.7, np.float32)
+        matrix, flow = np.float32([[1, 0, 0], [0, 1, 0]]), np.zeros((2, GRID, GRID), np.float32)
+        return PoseHint(len(entity.samples), False, (20, 16, 50, 44), matrix, flow, gain, np.zeros(3, np.float32))
 
 
 class ColourNetwork:
@@ -115,6 +125,18 @@ def test_the_whole_evaluation(tmp_path, folder, k, models, monkeypatch) -> None:
     assert picture_page(items).startswith(b"\x89PNG")
     assert rank1_figure(judged, 0.5).axes
     assert roc_figure(judged).axes
+
+
+def test_who_a_hint_tells_of_is_found_and_it_never_refers_to_the_photograph_itself(tmp_path, folder, k) -> None:
+    items = receive_all(folder, ["Vicky", "Tom"], k, Models(HintingGuard(BOXES), ColourRecovery()), SETTINGS, tmp_path)
+    hints = [PoseHint.from_bytes(bytes.fromhex(item.info["hints"][0])) for item in items]
+    assert [hint.sample for hint in hints[:4]] == [2, 2, 2, 3]  # a training photograph is not in K for its own hint
+    assert hint_numbers(items[0]).shape == (49,)
+    tests = [item for item in items if item.test]
+    side = side_channels([item for item in items if not item.test], tests)["pose hint on the air"]
+    truth = np.array([0, 1])
+    judged = adaptive("hint", side, np.repeat(truth, 3), np.tile(range(3), 2), truth, ["cat", "cat"])
+    assert judged.figures.rank1.value == 1.0
 
 
 def test_an_interrupted_run_goes_on(tmp_path, folder, k, models, monkeypatch) -> None:
