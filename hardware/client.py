@@ -107,8 +107,12 @@ class Station:
                 **params: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:  # fmt: skip
         """As ``ask``, with the buffers of the answer."""
         self._number += 1
-        self._socket.send_multipart(wire.encode({"id": self._number, "op": op, "params": params}, buffers))
         until = time.monotonic() + timeout
+        while not self._socket.poll(100, zmq.POLLOUT):  # a socket without a peer would wait for ever
+            self._still_there(op)
+            if time.monotonic() > until:
+                raise StationError(f"{op}: the radio process takes no request within {timeout:g} s")
+        self._socket.send_multipart(wire.encode({"id": self._number, "op": op, "params": params}, buffers))
         while (left := until - time.monotonic()) > 0:
             message = self._receive(min(left, 0.2))
             if message is None:

@@ -157,6 +157,8 @@ class Receiving:
                 behind = 0
             kept += filled
             self._full.put((index, filled))
+        if behind:
+            self._tell_gap(Gap(kept, behind, "behind"))
 
     def _next_free(self) -> int | None:
         try:

@@ -28,7 +28,8 @@ INJECTIONS = {
     "clipping": "clipping", "agc": "clipping", "overflow": "overflow", "drop": "continuity",
     "underflow": "transmitter", "header": "header", "payload": "payload", "crc": "crc", "noise": "payload",
 }  # fmt: skip
-_CLOCK_TEST = 100e6  # [Hz] low enough that 600 ppm are no frequency offset to speak of
+_CLOCK_PPM = 600.0
+_CLOCK_TEST = 40.0  # carrier / sample rate: so low that these ppm are no frequency offset to speak of (0.15 rad/sample)
 
 
 def injected(setup: Setup, fault: str | None) -> Setup:
@@ -52,7 +53,8 @@ def injected(setup: Setup, fault: str | None) -> Setup:
     elif fault == "cfo":
         bob = with_ppm(bob, 1e6 * 0.8 * bob.sample_rate / (2 * math.pi * bob.frequency))
     elif fault == "clock":
-        sender, bob = replace(sender, frequency=_CLOCK_TEST), replace(with_ppm(bob, 600), frequency=_CLOCK_TEST)
+        low = _CLOCK_TEST * bob.sample_rate
+        sender, bob = replace(sender, frequency=low), replace(with_ppm(bob, _CLOCK_PPM), frequency=low)
     elif fault == "noise":  # a weak signal, so that the noise that drowns it still fits the converter
         assert sender.tx is not None
         sender = replace(sender, tx=replace(sender.tx, gain=10.0))

@@ -107,8 +107,8 @@ def run_soak(setup: Setup, seconds: float, overflows: int = 0, snr_db: float | N
         if air.setup.bob.virtual:
             air.noise_for(20.0 if snr_db is None else snr_db, factor, BOB)
         sender, pid = air.stations["sender"], air.stations[BOB].pid
-        sender.load(iq)
         air.listen()
+        sender.load(iq)
         begun, before = time.monotonic(), _cpu(pid)
         told.memory.clear()
         told.begun = begun

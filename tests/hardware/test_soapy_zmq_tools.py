@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import DISTRIBUTION_PYTHON
 from tests.hardware.conftest import ROOT
-from tests.hardware.virtual import environment, measure
+from tests.hardware.virtual import PRELUDE, environment, measure
 
 pytestmark = pytest.mark.radio("SoapySDR")
 
@@ -66,6 +66,24 @@ def test_the_parts_hold_on_their_own(driver):
     done = subprocess.run([driver / "zmq_units"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("ok  ") >= 25 and done.stdout.endswith("0 failed\n")
+
+
+def test_rates_that_are_too_far_apart_are_said_to_be(driver):
+    code = (
+        PRELUDE
+        + """
+with lab() as bench:
+    rx, tx = bench.receiver(rate=1e5), bench.transmitter(rate=2e6)
+    heard = rx.at(tx.send(noise(100000)), 5000)
+    print(float(np.abs(heard).max()))
+"""
+    )
+    done = subprocess.run(
+        [DISTRIBUTION_PYTHON, "-c", code], cwd=ROOT, env=environment(driver), capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == 0
+    assert done.stderr.count("a transmitter of 2e+06 samples/s cannot be heard at 100000 samples/s") == 1
 
 
 def test_the_example_of_its_readme_hears_its_tone(driver):

@@ -4,6 +4,7 @@
 
 #include <SoapySDR/Constants.h>
 #include <SoapySDR/Errors.h>
+#include <SoapySDR/Logger.hpp>
 #include <zmq.h>
 
 #include <algorithm>
@@ -118,6 +119,10 @@ void Receiver::take(const void *message, size_t size)
             pastPackets += found->packets;
             pastLost += found->lostPackets;
         }
+        const double ours = settings.get().rate[SOAPY_SDR_RX], ratio = header.rate / ours;
+        if (ratio > Source::kLargestRatio || ratio < 1 / Source::kLargestRatio)
+            SoapySDR::logf(SOAPY_SDR_ERROR, "zmq: a transmitter of %g samples/s cannot be heard at %g samples/s: at most %g times as many or few",
+                           header.rate, ours, Source::kLargestRatio);
         const Real air = Real(header.epochAirNs) + Real(header.index - header.epochIndex) * 1e9L / Real(header.rate);
         const int64_t foreign = header.clock == clock ? 0 : now + 10000000 - int64_t(air);
         found->open(header, (options.bufferMs + options.latencyMs) * 1e-3 + kAhead, now, foreign);

@@ -8,7 +8,6 @@ namespace zmqradio {
 
 namespace {
 
-constexpr double kLargestRatio = 16;   // of the transmitter's rate to the receiver's, and back
 constexpr int64_t kFar = 10000000; // [ns] a foreign clock's error that is corrected at the start of a burst
 
 Real fractional(Real x) { return x - std::floor(x); }

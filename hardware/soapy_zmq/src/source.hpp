@@ -38,6 +38,7 @@ public:
     uint64_t packets = 0, lostPackets = 0;
 
     static constexpr size_t kRenderBlock = 2048;
+    static constexpr double kLargestRatio = 16; // of the transmitter's rate to the receiver's, and back
     static constexpr size_t kLargest = 1u << 26; // samples of a stream that are kept
 
 private:

@@ -1,0 +1,135 @@
+"""The chain through the SoapySDR API: virtual radios in real time, with their faults. Slow rates: a busy computer must do."""
+
+import numpy as np
+import pytest
+
+from hardware.errors import StationError
+from hardware.profile import load
+from phy.link import Link
+from privsc.radio import BOB, EVE, Air, RadioLink, Setup, payload_digest
+from privsc.radio_doctor import INJECTIONS, Examination, best_row, injected, sweep, user_profile
+from privsc.radio_replay import heard_again
+from privsc.radio_run import save, set_noise
+from privsc.radio_soak import run_soak, verdict
+
+pytestmark = [pytest.mark.radio("SoapySDR", "numpy", "scipy", "zmq"), pytest.mark.usefixtures("driver")]
+
+SLOW = {"radio": {"sample_rate": 250e3, "frequency": 433.92e6}}
+DIGEST = bytes(range(32))
+
+
+def setup(eve="virtual-eve", noise=None):
+    return Setup(load("virtual", SLOW), load("virtual-bob", SLOW), load(eve, SLOW) if eve else None, noise, seed=4)
+
+
+def transmission():
+    body = np.random.default_rng(0).integers(0, 256, 12_000, dtype=np.uint8).tobytes()
+    return Link("image8x4", "external", payload_bytes=512).transmit(b"twenty bytes of head", body, image_id=7,
+                                                                    k_digest=DIGEST, best_effort=True)  # fmt: skip
+
+
+def exchange(sent, chosen, snr_db, eve_snr_db=None, record=None):
+    """(air, what the receivers said), again where the computer was too busy to feed the transmitter."""
+    for _ in range(4):
+        with Air(chosen) as air:
+            iq, factor = air.scaled(sent.iq)
+            set_noise(air, factor, snr_db, eve_snr_db)
+            air.listen(record, expect=len(iq))
+            air.send(iq)
+            ended = air.finish()
+        if not any(air.sent_counts.get(name) for name in ("underflow", "late")):
+            return air, ended
+    pytest.fail("the transmitter ran dry four times in a row")
+
+
+def test_every_frame_arrives_at_bob_and_eve_with_20_ppm_and_15_db():
+    sent = transmission()
+    air, ended = exchange(sent, setup(), 15.0)
+    for who, ppm in ((BOB, 20.0), (EVE, -15.0)):
+        got = RadioLink(ear=air.ears[who]).receive(sent, snr_db=0.0, seed=0, k_digest=DIGEST)
+        assert got.stats.frames_sent == 8 + 24 and got.stats.frames_lost == 0
+        assert got.head == sent.head and got.k_digest_matches
+        assert got.stats.message_error_rate < 1e-3
+        assert got.snr_db == pytest.approx(15.0, abs=0.6)
+        told = air.ears[who].summary
+        assert told["cfo"] * 250e3 / (2 * np.pi) / 433.92e6 * 1e6 == pytest.approx(-ppm, abs=0.5)
+        assert told["clock_ppm"] == pytest.approx(ppm, abs=8.0)
+        assert payload_digest(air.ears[who]) == told["digest"]
+    assert ended[BOB]["radio"].get("overflow", 0) == 0
+
+
+def test_a_recording_at_bobs_antenna_replays_into_both_chains(tmp_path):
+    """Eve has 9 dB: many of her frames hold wrong messages, and they must be the same wrong ones."""
+    from hardware import sigmf_io
+
+    sent = transmission()
+    data = sigmf_io.partial_data(tmp_path / "antenna")
+    chosen = setup(eve=None, noise=-21.0)
+    air, ended = exchange(sent, chosen, 15.0, record=data)
+    import datetime
+
+    meta = save(tmp_path / "antenna", data, air, ended, None, None, datetime.datetime.now(datetime.UTC))
+    recording = sigmf_io.read(meta)
+    assert recording.fields["k_digest_on_air"] == DIGEST[:8].hex()
+    assert len(recording.annotations) == air.ears[BOB].summary["frames"] == 32
+    assert recording.fields["models"]
+    assert air.ears[EVE].summary["snr_db"] < air.ears[BOB].summary["snr_db"] - 2
+    assert air.ears[EVE].summary["crc_ok"] < 32
+    for who in (BOB, EVE):
+        ear, figures = heard_again(recording, who)
+        assert figures["identical"] is True
+        live = RadioLink(ear=air.ears[who]).receive(sent, snr_db=0.0, seed=0, k_digest=DIGEST)
+        again = RadioLink(ear=ear).receive(sent, snr_db=0.0, seed=0, k_digest=DIGEST)
+        assert again.body == live.body and again.head == live.head
+
+
+def test_injected_overflows_cost_at_most_their_frames():
+    told = run_soak(Setup(load("virtual", SLOW), load("virtual-bob", SLOW)), 9.0, overflows=12)
+    assert told.injected == told.overflows == 12
+    assert told.frames > 100
+    if told.underflows == 0 and told.behind == 0:  # else the computer was too busy to judge
+        assert verdict(told) is None, told.lines()
+    assert 0 < told.hit
+
+
+@pytest.mark.parametrize("fault", [None, *sorted(INJECTIONS)])
+def test_the_doctor_finds_injected_faults(fault):
+    wide = {"radio": {"sample_rate": 500e3, "frequency": 433.92e6}}
+    chosen = injected(Setup(load("virtual", wide), load("virtual-bob", wide)), fault)
+    for _ in range(3):  # a transmitter that a busy computer starves is a finding too, and not the one that is asked for
+        with Air(chosen) as air:
+            told = Examination(air, fault, -1.0 if fault == "noise" else 20.0).diagnose()
+        if told.verdict != "transmitter" or fault == "underflow":
+            break
+    expected = {"healthy"} if fault is None else {INJECTIONS[fault]}
+    if fault == "noise":
+        expected |= {"header", "crc"}  # where it begins to fail is chance
+    assert told.verdict in expected, [(one.name, one.found) for one in told.stages]
+    if fault == "agc":
+        assert "stuck" in told.failed.found
+
+
+def test_calibration_finds_the_gain_and_the_oscillator(tmp_path):
+    chosen = Setup(load("virtual", SLOW), load("virtual-bob", SLOW))
+    with Air(chosen) as air:
+        rows = sweep(Examination(air, snr_db=20.0), [0.0, 30.0, 60.0])
+    assert [row["gain"] for row in rows] == [0.0, 30.0, 60.0]
+    assert rows[2]["verdict"] == "clipping" and rows[1]["snr_db"] == pytest.approx(20.0, abs=0.6)
+    best = best_row(rows)
+    assert best["gain"] == 30.0 or best["gain"] == 0.0
+    path = tmp_path / "mine.toml"
+    path.write_text(user_profile("virtual-bob", air.setup.bob, "rx", best, rows, "now"))
+    mine = load(path)
+    assert mine.ppm == pytest.approx(20.0, abs=0.3)
+    assert mine.rx.gain == best["gain"] and len(mine.calibration["sweep_gain"]) == 3
+    with Air(Setup(load("virtual", SLOW), load(path))) as air:  # tuned with it, the carriers agree
+        told = Examination(air, snr_db=20.0).diagnose()
+    assert abs(told.measures["carrier_ppm"]) < 0.5
+
+
+def test_radios_that_do_not_hear_each_other_say_so(monkeypatch):
+    monkeypatch.setattr("privsc.radio._MEETS_WITHIN", 1.0)
+    lonely = load("virtual-bob", {**SLOW, "device": {"rx": "ipc://@privsc-test-lonely"}})
+    elsewhere = load("virtual", {**SLOW, "device": {"tx": "ipc://@privsc-test-elsewhere"}})
+    with Air(Setup(elsewhere, lonely)) as air, pytest.raises(StationError, match="no sample of virtual arrives"):
+        air.listen()
