@@ -31,6 +31,9 @@ OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder fo
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
 
 FULL = "Full models"  # heading of their options in --help
+MaskOption = Annotated[
+    str, typer.Option("--mask", metavar="SHAPE", help="What is removed: silhouette, silhouette+N (N px more), or box.")
+]
 RemoveOption = Annotated[
     list[str] | None,
     typer.Option("--remove", metavar="WORDS", help="Whom to hide, as 'the cat Vicky' or 'dog'; repeat for more; "

@@ -14,6 +14,8 @@ from privsc.cli_common import (
     CheckpointOption,
     DeviceOption,
     EncoderOption,
+    HintOption,
+    MaskOption,
     ModelOption,
     RecoveryOption,
     SeedOption,
@@ -27,6 +29,11 @@ app = typer.Typer(
     no_args_is_help=True, help="Measure guard, recovery, privacy and coding on photographs that nobody trained on."
 )
 
+KOption = Annotated[
+    Path | None,
+    typer.Option("--db", metavar="K.db", help="K of the subjects; made, or completed with those that it lacks, so that "
+                                              "an interrupted evaluation goes on. A temporary one if left out."),
+]  # fmt: skip
 SubjectOption = Annotated[
     list[str] | None, typer.Option("--subject", metavar="NAME", help="One subject; repeat for more; all if left out.")
 ]
@@ -42,8 +49,8 @@ def _table(figures: Iterable) -> Table:
 
 @app.command(epilog="Example: privsc eval guard --photos DIR")
 def guard(
-    photos: PhotosOption = None, subject: SubjectOption = None, encoder: EncoderOption = "lite0",
-    checkpoint: CheckpointOption = None, device: DeviceOption = "cpu",
+    photos: PhotosOption = None, database: KOption = None, subject: SubjectOption = None,
+    encoder: EncoderOption = "lite0", checkpoint: CheckpointOption = None, device: DeviceOption = "cpu",
 ) -> None:  # fmt: skip
     """Identity, false alarms, masks and latency of the guard."""
     from privsc.choice import Choice
@@ -51,16 +58,22 @@ def guard(
 
     choice = Choice(encoder, checkpoint, device=device)
     with stages() as stage:
-        figures = list(evaluate_guard(photos, only=subject or (), progress=stage("guard"), choice=choice))
+        figures = list(evaluate_guard(
+            photos, database=database, only=subject or (), progress=stage("guard"), choice=choice
+        ))  # fmt: skip
     console.print(_table(figures))
 
 
-@app.command(epilog="Example: privsc eval recovery --photos DIR --subject cat --subject dog --snr 10")
+@app.command(epilog="Example: privsc eval recovery --photos DIR --db K.db --subject cat --subject dog --snr 10")
 def recovery(
     photos: PhotosOption = None,
+    database: KOption = None,
     subject: SubjectOption = None,
     snr: Annotated[float, typer.Option(metavar="DB", help="Es/N0 at Bob and Eve in dB.")] = 10.0,
     init: Annotated[str, typer.Option(help="Where Bob's recovery starts: reference or noise.")] = "reference",
+    steps: Annotated[int | None, typer.Option(help="Denoising steps; the model's own number if left out.")] = None,
+    hint: HintOption = "pose",
+    mask: MaskOption = "silhouette",
     personalise: Annotated[bool, typer.Option(help="Run Algorithm 2 at enrolment (minutes a subject).")] = True,
     pictures: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Page of pictures: sent, masked, Bob, Eve.")
@@ -75,22 +88,77 @@ def recovery(
     """The whole chain on the last photograph of each subject, all subjects in one K."""
     from privsc.choice import Choice
     from privsc.evaluate_recovery import evaluate_recovery, summarise
+    from privsc.files import write_atomic
 
     choice = Choice(encoder, checkpoint, painter, model, device)
+    rows, shown = [], []
     with stages() as stage:
-        rows = list(evaluate_recovery(
-            photos, snr_db=snr, init=init, personalise=personalise, only=subject or (), seed=seed, pictures=pictures,
-            progress=stage("recovery"), choice=choice,
-        ))  # fmt: skip
+        for row, trial in evaluate_recovery(
+            photos, database=database, personalise=personalise, only=subject or (), progress=stage("recovery"),
+            choice=choice, snr_db=snr, init=init, steps=steps, hint=hint, mask=mask, seed=seed,
+        ):  # fmt: skip
+            rows += row
+            if pictures is not None:
+                shown.append((row[0].name, trial[0]))
     table = Table("subject", "PSNR private Bob", "Eve", "OpenCV", "SSIM private Bob", "Eve", "Bob sees", "Eve sees")
-    for row in rows:
+    for one in rows:
         table.add_row(
-            row.name if row.found else f"{row.name} (missed)", number(row.bob_psnr), number(row.eve_psnr),
-            number(row.blur_psnr), number(row.bob_ssim, 3), number(row.eve_ssim, 3), row.bob_is or "–",
-            row.eve_is or "–",
+            one.name if one.found else f"{one.name} (missed)", number(one.bob_psnr), number(one.eve_psnr),
+            number(one.blur_psnr), number(one.bob_ssim, 3), number(one.eve_ssim, 3), one.bob_is or "–",
+            one.eve_is or "–",
         )  # fmt: skip
     console.print(table)
     console.print(_table(summarise(rows)))
+    if pictures is not None:
+        from privsc.picture_page import page_picture
+
+        write_atomic(pictures, page_picture(shown))
+
+
+@app.command(epilog="Example: privsc eval modes --photos DIR --db K.db --mode default --mode 'no hint'")
+def modes(
+    photos: PhotosOption = None,
+    database: KOption = None,
+    subject: SubjectOption = None,
+    mode: Annotated[
+        list[str] | None,
+        typer.Option("--mode", metavar="NAME", help="One mode; repeat for more, the first is what the others are "
+                                                    "compared with; all if left out (a wrong name lists them)."),
+    ] = None,
+    snr: Annotated[float, typer.Option(metavar="DB", help="Es/N0 at Bob and Eve in dB.")] = 10.0,
+    personalise: Annotated[bool, typer.Option(help="Run Algorithm 2 at enrolment (minutes a subject).")] = True,
+    seed: SeedOption = 0,
+) -> None:  # fmt: skip
+    """Hints, starts, steps, shapes of the mask and ways to send i, compared on the same photographs and noise."""
+    from privsc.errors import ConfigError
+    from privsc.evaluate_recovery import MODES, compare, evaluate_recovery
+
+    chosen = list(dict.fromkeys(mode or MODES))
+    if unknown := [name for name in chosen if name not in MODES]:
+        raise ConfigError(f"--mode: choose of {', '.join(MODES)}; got {unknown[0]!r}")
+    rows: dict[str, list] = {name: [] for name in chosen}
+    with stages() as stage:
+        for row, _ in evaluate_recovery(
+            photos, database=database, personalise=personalise, only=subject or (), progress=stage("modes"),
+            modes=[MODES[name] for name in chosen], snr_db=snr, seed=seed,
+        ):  # fmt: skip
+            for name, one in zip(chosen, row, strict=True):
+                rows[name].append(one)
+    table = Table(
+        "mode", "PSNR private Bob", f"beside {chosen[0]}", "Eve", "SSIM private Bob", "Bob identified",
+        "Eve identified", "recovery",
+    )  # fmt: skip
+    for one in compare(rows):
+        gap = one.difference
+        table.add_row(
+            one.name, number(one.bob_psnr.value, 2, " dB"),
+            f"{number(gap.value, 2, ' dB')} ({number(gap.low)} to {number(gap.high)})",
+            number(one.eve_psnr.value, 2, " dB"), number(one.bob_ssim.value, 3), number(one.bob.value, 1, " %"), number(one.eve.value, 1, " %"),
+            number(one.seconds.value, 2, " s"),
+        )  # fmt: skip
+    console.print(table)
+    count = len(rows[chosen[0]])
+    console.print(f"{count} photographs at {snr:g} dB; means, 95 % intervals of differences in brackets")
 
 
 app.command(epilog=cli_eval_privacy.EXAMPLE)(cli_eval_privacy.eavesdroppers)

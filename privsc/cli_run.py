@@ -18,6 +18,7 @@ from privsc.cli_common import (
     EncoderOption,
     HintOption,
     MaskInPayloadOption,
+    MaskOption,
     ModelOption,
     OutOption,
     RecoveryOption,
@@ -34,11 +35,6 @@ if TYPE_CHECKING:
     from privsc.trial import Links
 
 ImageArgument = Annotated[Path, typer.Argument(metavar="IMAGE", help="Photograph to send.")]
-
-
-MaskOption = Annotated[
-    str, typer.Option("--mask", metavar="SHAPE", help="What is removed: silhouette, silhouette+N (N px more), or box.")
-]
 
 
 def guard(

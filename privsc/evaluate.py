@@ -6,7 +6,9 @@ pets, those whose number ends in 7 are the test.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from privsc.entity import Entity
 from privsc.errors import PhotoError
 from privsc.files import decode_photo
 from privsc.photos import subject_photos
+from privsc.text import load_text_encoder
 
 Progress = Callable[..., None]
 
@@ -88,6 +91,22 @@ def enrol_subjects(
         if progress is not None:
             progress(number + 1, len(names), name)
     return entities
+
+
+@contextmanager
+def k_of_subjects(
+    database: Path | None, folder: Path, names: Sequence[str], *, personalise: bool, progress: Progress | None,
+    choice: Choice = DEFAULT,
+) -> Iterator[Database]:  # fmt: skip
+    """K with all subjects: the file ``database``, to which those that it lacks are added, or a temporary one."""
+    encoder, words = choice.pair()[0].identity, load_text_encoder().identity
+    with tempfile.TemporaryDirectory() as scratch:
+        path = database or Path(scratch) / "K.db"
+        with Database.open(path, encoder) if path.exists() else Database.create(path, encoder, words) as db:
+            there = {entity.name for entity in db.entities()}
+            missing = [name for name in names if name not in there]
+            enrol_subjects(db, folder, missing, personalise=personalise, progress=progress, choice=choice)
+            yield db
 
 
 def last_photo(folder: Path, name: str) -> NDArray[np.uint8]:

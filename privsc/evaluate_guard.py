@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,12 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privsc.choice import DEFAULT, Choice
-from privsc.database import Database
-from privsc.evaluate import Figure, Progress, enrol_subjects, last_photo, mean, share, subjects_in
+from privsc.evaluate import Figure, Progress, k_of_subjects, last_photo, mean, share, subjects_in
 from privsc.guard import COVER, MARGIN, Guard, spread_points
 from privsc.photos import Pet, photos_folder, read_pets
 from privsc.regions import dilate, intersection_over_union
-from privsc.text import load_text_encoder
 
 
 def pet_mask(guard: Guard, pet: Pet, rng: np.random.Generator) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -32,15 +29,14 @@ def pet_mask(guard: Guard, pet: Pet, rng: np.random.Generator) -> tuple[NDArray[
 
 
 def evaluate_guard(
-    photos: Path | None, *, only: Sequence[str] = (), progress: Progress | None = None, choice: Choice = DEFAULT
-) -> Iterator[Figure]:
+    photos: Path | None, *, database: Path | None = None, only: Sequence[str] = (), progress: Progress | None = None,
+    choice: Choice = DEFAULT,
+) -> Iterator[Figure]:  # fmt: skip
     """Identity, false alarms, masks and latency."""
     folder, guard = photos_folder(photos), choice.guard()
     names = subjects_in(folder, only)
-    with tempfile.TemporaryDirectory() as scratch:
-        db = Database.create(Path(scratch) / "K.db", guard.identity, load_text_encoder().identity)
-        with db:
-            entities = enrol_subjects(db, folder, names, personalise=False, progress=progress, choice=choice)
+    with k_of_subjects(database, folder, names, personalise=False, progress=progress, choice=choice) as db:
+        entities = db.entities()
         first, found, extra, seconds = [], [], [], []
         for name in names:
             image = last_photo(folder, name)

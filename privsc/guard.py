@@ -1,6 +1,10 @@
 """The guard: Algorithm 1 of the paper. A photograph in, the masked photograph A and the indices i out.
 
 S ──S_alpha──► patches ──cosine ≥ Gamma, per f_k──► i, P ──M_chi──► M ──(1 - M) ⊙ S──► A
+
+A match must be open-set proof: not only like f_k, but more like f_k than like anything that strangers look like (the
+nearest-neighbour ratio of Mendes Júnior et al., "Nearest neighbors distance ratio open-set classifier", 2017, as a
+difference of similarities).
 """
 
 from __future__ import annotations
@@ -19,11 +23,15 @@ from privsc.pose import fit_pose
 from privsc.regions import Box, bounding_box, dilate, intersection_over_union
 from privsc.samples import sample_pairs
 from privsc.segmenter import Segmenter
+from privsc.strangers import load_strangers
 
 MATCHES = 4
 """Patches that must match before an entity counts as found; the score is the similarity of the weakest of them."""
 GAMMA = 0.5
 """Threshold where an entity has none of its own [cosine similarity]."""
+NEARER = 0.05
+"""By how much a patch that matches must be nearer to f_k than to every stranger's patch [cosine similarity]. Patches of
+an entity's own photographs are by 0.14 at least (each held out in turn), those of strangers that reach Gamma by 0.01."""
 POINTS = 8
 MARGIN = 0.012
 """Safety margin around a mask, as a share of the picture's longer side: an uncovered private pixel is a leak."""
@@ -42,7 +50,7 @@ class Detection:
 
     Attributes:
         index, name: which entity.
-        score: cosine similarity of its fourth-best patch.
+        score: cosine similarity of its fourth-best patch, among those that are no stranger's.
         box: x0, y0, x1, y1 [pixels], exclusive, of the mask.
         points: [N, 2] float32, the patch centres P that prompted the mask decoder, x, y [pixels].
         mask: [H, W] bool.
@@ -84,6 +92,13 @@ def similarities(features: ImageFeatures, entities: Sequence[Entity]) -> NDArray
         prototypes = np.concatenate([entity.f_k[None], entity.prototypes])  # [1 + m, d]
         maps.append((features.patches @ prototypes.T).max(axis=-1))
     return np.stack(maps) if maps else np.zeros((0, *features.patches.shape[:2]), np.float32)
+
+
+def nearest_stranger(features: ImageFeatures, strangers: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Cosine similarity of each patch with the likest patch of ``strangers`` [n, 20, d]: [h, w]; -1 where n is 0."""
+    if not len(strangers):
+        return np.full(features.patches.shape[:2], -1, np.float32)
+    return (features.patches @ strangers.reshape(-1, strangers.shape[-1]).T).max(axis=-1)
 
 
 def weakest_match(similarity: NDArray[np.float32], allowed: NDArray[np.bool_] | None = None) -> float:
@@ -157,9 +172,11 @@ class Guard:
     def __call__(self, image: NDArray[np.uint8], entities: Sequence[Entity]) -> GuardResult:
         """Algorithm 1 on HWC uint8: every entity of K that is in the picture is masked and listed, best first."""
         features = self._encoder(image)
+        strangers = nearest_stranger(features, load_strangers(self.identity))
         found = []
         for entity, similarity in zip(entities, similarities(features, entities), strict=True):
-            score = weakest_match(similarity)
+            own = similarity >= strangers + NEARER
+            score = weakest_match(similarity, own) if np.count_nonzero(own) >= MATCHES else -1.0
             gamma = self.threshold(entity)
             if score < gamma:
                 continue
