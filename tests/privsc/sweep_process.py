@@ -52,4 +52,4 @@ def use_fakes(pause: float = 0.0) -> list[str]:
 
 if __name__ == "__main__":
     use_fakes(float(sys.argv[3]))
-    cli_sweep.sweep(Path(sys.argv[1]), Path(sys.argv[2]), 0, None, None, False)
+    cli_sweep.sweep(Path(sys.argv[1]), Path(sys.argv[2]), workers=0)

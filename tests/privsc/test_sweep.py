@@ -113,6 +113,25 @@ def test_two_experiments_share_a_cache(place, fakes):
     assert rows == read_table(place / "one" / "results.parquet")
 
 
+def test_a_k_that_exists_takes_the_place_of_enrolment(place, fakes, capsys):
+    first = read_table(sweep(place) / "results.parquet")
+    (place / "mine.toml").write_text(EXPERIMENT.replace('k = "K.db"\n', ""))
+    out = sweep(place, "given", db=place / "K.db")
+    assert read_table(out / "results.parquet") == first
+    assert (out / "experiment.toml").read_text().startswith("# privsc sweep --db K.db")
+    assert main(["sweep", str(place / "mine.toml"), "--out", str(place / "no"), "--db", str(place / "none.db")]) == 2
+    assert f"--db: {place / 'none.db'}: no such file" in capsys.readouterr().err
+
+
+def test_what_is_removed_is_an_axis_of_lists(place, fakes):
+    text = EXPERIMENT.replace("[6, 30, 40]", "[30]").replace("[6, 12]", "[12]").replace("[0, 1]", "[0]")
+    (place / "mine.toml").write_text(text.replace("[axes]", '[axes]\nremove = [[], ["Vicky"]]'))
+    rows = read_table(sweep(place) / "results.parquet")
+    assert {(row["subject"], row["remove"], row["found"]) for row in rows} == {
+        ("Tom", "", True), ("Vicky", "", True), ("Tom", "Vicky", False), ("Vicky", "Vicky", True)
+    }  # fmt: skip
+
+
 def test_a_damaged_row_is_made_again(place, fakes):
     out = sweep(place)
     first = (out / "results.csv").read_bytes()
