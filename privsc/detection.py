@@ -7,9 +7,9 @@ brought back to where the levels step, since a median rounds corners.
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
 from scipy import ndimage
 
 from privsc.levels import LOWEST
@@ -20,7 +20,7 @@ SMALLEST = 0.0008
 
 def _median(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """Median of each channel of HWC uint8 over side x side pixels."""
-    return np.asarray(Image.fromarray(picture).filter(ImageFilter.MedianFilter(side)))
+    return np.asarray(cv2.medianBlur(np.ascontiguousarray(picture), side), np.uint8)
 
 
 def detect_region(received: NDArray[np.uint8]) -> NDArray[np.bool_]:
