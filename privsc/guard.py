@@ -30,8 +30,8 @@ MATCHES = 4
 GAMMA = 0.5
 """Threshold where an entity has none of its own [cosine similarity]."""
 NEARER = 0.05
-"""By how much a patch that matches must be nearer to f_k than to every stranger's patch [cosine similarity]. Patches of
-an entity's own photographs are by 0.14 at least (each held out in turn), those of strangers that reach Gamma by 0.01."""
+"""By how much a patch that matches must be nearer to f_k than to any stranger's patch [cosine similarity]. An entity's
+own patches are by 0.14 at least (each photograph held out in turn), strangers' that reach Gamma by 0.01 at most."""
 POINTS = 8
 MARGIN = 0.012
 """Safety margin around a mask, as a share of the picture's longer side: an uncovered private pixel is a leak."""
