@@ -214,7 +214,8 @@ def _first(error: ValidationError, *before: str | int) -> ExperimentError:
     where = key_path(*before, *fault["loc"])
     if fault["type"] == "extra_forbidden":
         return ExperimentError(f"{where}: no such key; is it misspelt?")
-    return ExperimentError(f"{where}: {reason[0].lower()}{reason[1:]}; got {fault['input']!r}")
+    got = f"; got {fault['input']!r}" if fault["loc"] else ""  # of values together there is not one that is wrong
+    return ExperimentError(f"{where}: {reason[0].lower()}{reason[1:]}{got}")
 
 
 def _checked(keys: dict[str, Any], folder: Path, text: str, files: bool) -> Experiment:
@@ -298,7 +299,7 @@ def _check_value(experiment: Experiment, value: Any, name: str, *path: str | int
         RunConfig.model_validate({name: value}, strict=True)
     except ValidationError as error:
         fault = error.errors()[0]
-        reason = fault["msg"].removeprefix("Value error, ")
+        reason = fault["msg"].removeprefix("Value error, ").replace("valid tuple", "list of descriptions")
         message = f"{key_path(*path)}: {reason[0].lower()}{reason[1:]}; got {value!r}"
         raise ExperimentError(message) from error
     if name == "channel" and value in MEASURED and CARRIERS[experiment.carrier] != value:

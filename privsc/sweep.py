@@ -19,8 +19,8 @@ from typing import Any
 
 from privsc.collection import Subject, collect
 from privsc.database import Database
-from privsc.errors import ExperimentError
-from privsc.experiment import Experiment
+from privsc.errors import EntityError, ExperimentError
+from privsc.experiment import Experiment, key_path
 from privsc.files import output_folder, write_atomic
 from privsc.knowledge import Enrolment, enrol_one, enrolments, given_k, join
 from privsc.spread import Run
@@ -89,12 +89,25 @@ def make_plan(experiment: Experiment, cache: Path, stage: Stage) -> Plan:
         return Plan(experiment, subjects, cache, parts, None, ())
     with Database.open(k, found.encoder) as db:
         digest = db.digest().hex()
+        _check_removed(experiment, db)
     zmq = experiment.zmq
     bench = Bench(str(k.absolute()), digest, str(cache.absolute()), experiment.choice, experiment.carrier,
                   (zmq.tx, zmq.bob, zmq.eve), stamps.stamps(found))  # fmt: skip
     photos = [photo for subject in subjects for photo in subject.tests]
     units = make_units(bench, photos, list(experiment.configs()), experiment.report.pictures)
     return Plan(experiment, subjects, cache, parts, bench, tuple(units))
+
+
+def _check_removed(experiment: Experiment, database: Database) -> None:
+    """A description that means nobody is an error before the first transmission."""
+    from privsc.system import chosen
+
+    places = [(key_path("axes", "remove", n), value) for n, value in enumerate(experiment.axes.get("remove", []))]
+    for place, descriptions in [*places, (key_path("fixed", "remove"), experiment.fixed.get("remove", []))]:
+        try:
+            chosen(database, descriptions)
+        except EntityError as error:
+            raise ExperimentError(f"{place}: {str(error).removeprefix('--remove: ')}") from error
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,12 @@ CASES = {
     "fixed and axis": ("[fixed]\nsnr_db = 5\n[axes]\nsnr_db = [5]", "fixed.snr_db: is an axis too"),
     "impossible fixed value": ('[fixed]\ncoding = "gif"', "fixed.coding: input should be 'pixels'"),
     "impossible mask": ('[axes]\nmask = ["circle"]', "axes.mask[0]: must be box"),
+    "removed is no list": ('[axes]\nremove = ["cat"]', "axes.remove[0]: input should be a list of descriptions"),
+    "options that do not fit": (
+        '[fixed]\ncoding = "webp"\n[axes]\nsend = ["index", "embedding"]',
+        "axes: send embedding goes with the coding pixels only, whose bytes may be wrong",
+    ),
+    "unknown hint": ('[axes]\nhint = ["pose", "face"]', "axes.hint[1]: input should be 'pose' or 'none'"),
     "unknown source": ('[dataset]\nsource = "internet"', "dataset.source: input should be 'photos'"),
     "missing folder": (WHOLE.replace('"cats"', '"dogs"'), "dataset.path:"),
     "folder not named": (WHOLE.replace('path = "cats"', ""), "dataset.path: is missing"),

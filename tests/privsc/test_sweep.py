@@ -132,6 +132,13 @@ def test_what_is_removed_is_an_axis_of_lists(place, fakes):
     }  # fmt: skip
 
 
+def test_who_is_to_be_removed_must_be_in_k(place, fakes, capsys):
+    (place / "mine.toml").write_text(EXPERIMENT.replace("[axes]", '[axes]\nremove = [[], ["Tom", "?"]]'))
+    assert main(["sweep", str(place / "mine.toml"), "--out", str(place / "out"), "--workers", "0"]) == 2
+    assert "mine.toml: axes.remove[1]: '?' has no word" in capsys.readouterr().err
+    assert not fakes
+
+
 def test_a_damaged_row_is_made_again(place, fakes):
     out = sweep(place)
     first = (out / "results.csv").read_bytes()
