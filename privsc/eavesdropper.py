@@ -100,8 +100,8 @@ def partial_k(count: int) -> Attack:
             return _generic(recovery, target, target.class_word)
         hers = without_adapter(entity, count)
         useful = bool(heard.poses) and all(pose.sample < len(hers.samples) for pose in heard.poses)
-        told = {"poses": heard.poses} if useful else {}
-        return recovery(heard.image, heard.region, [hers], seed=target.seed, **told)
+        poses = heard.poses if useful else ()
+        return recovery(heard.image, heard.region, [hers], seed=target.seed, poses=poses)
 
     return attack
 
