@@ -49,7 +49,7 @@ class StreamReceiver:
             raise StreamError(f"workers must be 1 to 64, got {workers}")
         if batch < 1:
             raise StreamError(f"batch must be at least 1 sample, got {batch}")
-        self._batch = batch
+        self.batch = batch
         self.layout = Layout() if layout is None else layout
         self.format = ImageFormat() if frame_format is None else frame_format
         self.detector = Detector(self.layout.preamble, self.layout.pulse) if detector is None else detector
@@ -74,7 +74,7 @@ class StreamReceiver:
         self._doubtful: list[
             tuple[int, str]
         ] = []  # refused headers; forgotten if they turn out to lie inside a good frame
-        self._good: list[tuple[int, int]] = []  # latest good frames, start and end
+        self._good: list[tuple[int, int]] = []  # latest frames that are certain, start and end
         self._read: list[int] = []  # starts of the latest headers
 
     @property
@@ -90,7 +90,7 @@ class StreamReceiver:
         if len(samples):
             self._chunks.append(samples)
             self._fresh += len(samples)
-        if self.position - self._searched < max(self._batch, self.detector.row + self.detector.after):
+        if self.position - self._searched < max(self.batch, self.detector.row + self.detector.after):
             return []
         return self._process(final=False)
 
@@ -217,7 +217,8 @@ class StreamReceiver:
             one.start -= self._base
         frames = self._demodulator.read_payloads(self._buffer, ready)
         frames = [replace(frame, start=frame.start + self._base, end=frame.end + self._base) for frame in frames]
-        self._good += [(frame.start, frame.end) for frame in frames if frame.crc_ok]
+        # a header's checksum vouches for a frame too, however wrong its payload
+        self._good += [(frame.start, frame.end) for frame in frames if frame.crc_ok or self.format.header_symbols]
         if self.format.header_symbols:
             return frames
         # without a header's checksum, a preamble that a payload happened to resemble ends here

@@ -64,19 +64,37 @@ class frame_receiver(gr.sync_block):
         self._gathered, self._size = [], 0
         for frame in self.receiver.push(samples):
             self._publish(frame)
-        for cause, count in self.receiver.refusals.items():
-            if count > self._refused[cause]:
-                self._refused[cause] = count
-                self.message_port_pub(pmt.intern("stats"), pdu.make({"cause": cause, "count": count}))
+        publish_refusals(self, self.receiver.refusals, self._refused)
 
     def _publish(self, frame: BurstFrame) -> None:
-        header = frame.header
-        figures = {"snr_db": frame.snr_db, "cfo": frame.cfo, "clock_ppm": frame.clock_ppm, "evm_db": frame.evm_db}
-        meta = {"kind": int(header.kind), "codec_id": header.codec_id, "image_id": header.image_id,
-                "sequence": header.sequence, "count": header.count, "total": header.total, "k_digest": header.k_digest,
-                "crc_ok": frame.crc_ok, "start": frame.start, **figures}  # fmt: skip
-        if header.kind == Kind.HEAD:
-            meta["symbols"] = frame.symbols  # repetitions of a broken head are combined
-        self.message_port_pub(pmt.intern("ok" if frame.crc_ok else "fail"), pdu.make(meta, frame.body))
-        self.message_port_pub(pmt.intern("stats"), pdu.make({**figures, "crc_ok": frame.crc_ok}))
-        self.message_port_pub(pmt.intern("symbols"), pdu.make({}, frame.symbols[:_SHOWN]))
+        publish(self, frame)
+
+
+def frame_meta(frame: BurstFrame) -> dict:
+    """What is said of a frame besides its body: the header's fields and what the receiver measured."""
+    header = frame.header
+    return {"kind": int(header.kind), "codec_id": header.codec_id, "image_id": header.image_id,
+            "sequence": header.sequence, "count": header.count, "total": header.total, "k_digest": header.k_digest,
+            "start": frame.start, **_figures(frame)}  # fmt: skip
+
+
+def publish(block, frame: BurstFrame) -> None:
+    """A decided frame on the ports ``ok`` or ``fail``, ``stats`` and ``symbols`` of a block."""
+    meta = {**frame_meta(frame), "crc_ok": frame.crc_ok}
+    if frame.header.kind == Kind.HEAD:
+        meta["symbols"] = frame.symbols  # repetitions of a broken head are combined
+    block.message_port_pub(pmt.intern("ok" if frame.crc_ok else "fail"), pdu.make(meta, frame.body))
+    block.message_port_pub(pmt.intern("stats"), pdu.make({**_figures(frame), "crc_ok": frame.crc_ok}))
+    block.message_port_pub(pmt.intern("symbols"), pdu.make({}, frame.symbols[:_SHOWN]))
+
+
+def publish_refusals(block, refusals: Counter, said: Counter) -> None:
+    """Causes of refusal whose count has grown since they were ``said``, on the port ``stats``."""
+    for cause, count in refusals.items():
+        if count > said[cause]:
+            said[cause] = count
+            block.message_port_pub(pmt.intern("stats"), pdu.make({"cause": cause, "count": count}))
+
+
+def _figures(frame: BurstFrame) -> dict:
+    return {"snr_db": frame.snr_db, "cfo": frame.cfo, "clock_ppm": frame.clock_ppm, "evm_db": frame.evm_db}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tests.flowgraphs.radio import script
@@ -218,3 +219,91 @@ print(json.dumps({"state": state, "counts": counts}))
     for counts in zip(*got["state"], strict=True):
         assert min(counts[-3:]) <= max(counts[:3]), got["state"]
     assert got["counts"]["lost"] >= 1 and got["counts"]["malformed"] == 2 and got["counts"].get("answered", 0) == 0
+
+
+@pytest.mark.parametrize("codec", ["image8x4", "ae8x4+outer"])
+def test_sync_and_decoder_do_what_the_receiver_does(codec: str) -> None:
+    """The same frames in the same order, same figures and bytes, whatever the buffers' sizes; aligned in between."""
+    code = SETUP + """
+encoder, sent = blocks.frame_encoder(sys.argv[1], 200, 3, tail=300000), grb.vector_sink_c()
+tb = gr.top_block()
+tb.connect(encoder, sent)
+tb.start()
+total = 0
+for image_id, size in ((1, 6000), (2, 900)):
+    message, body = payload(size, image_id)
+    post(encoder, "payload", message)
+    total += encoder.framing.image(b"a head", bytes(size), image_id, bytes(8)).samples + 300000
+assert until(lambda: encoder.nitems_written(0) == total)
+tb.stop(); tb.wait()
+channel = channels.channel_model(noise_voltage(4.0), frequency_offset(0.05), epsilon(30.0), taps(0.3), 3)
+tb, noisy = gr.top_block(), grb.vector_sink_c()
+tb.connect(grb.vector_source_c(list(sent.data())), channel, noisy)
+tb.run()
+heard = list(noisy.data())
+results, aligned = [], None
+for apart, most in ((False, 8192), (True, 8192), (True, 777)):
+    tb, good, bad, stats = gr.top_block(), *(grb.message_debug(False) for _ in range(3))
+    source = grb.vector_source_c(heard)
+    if apart:
+        sync, last, aligned = blocks.frame_sync(), blocks.frame_decoder(), grb.vector_sink_c()
+        tb.connect(source, sync, last)
+        tb.connect(sync, aligned)
+    else:
+        last = blocks.frame_receiver()
+        tb.connect(source, last)
+    for port, debug in (("ok", good), ("fail", bad), ("stats", stats)):
+        tb.msg_connect(last, port, debug, "store")
+    tb.run(most)
+    time.sleep(0.2)
+    kept = ("kind", "image_id", "sequence", "crc_ok", "start")
+    results.append({
+        "frames": sorted([[m[k] for k in kept] + [v.tolist()] for m, v in messages(good) + messages(bad)],
+                         key=lambda one: one[4]),
+        "figures": [[m[k] for k in ("snr_db", "cfo", "clock_ppm", "evm_db")] for m, _ in messages(stats)
+                    if "snr_db" in m],
+        "ports": all(m["crc_ok"] for m, _ in messages(good)) and not any(m["crc_ok"] for m, _ in messages(bad)),
+        "fail": bad.num_messages(),
+    })
+tags = [t for t in aligned.tags() if pmt.symbol_to_string(t.key) == "packet_len"]
+lengths = [[t.offset, pmt.to_long(t.value)] for t in tags]
+print(json.dumps({"same": [r["frames"] == results[0]["frames"] for r in results],
+                  "figures": [r["figures"] for r in results], "frames": len(results[0]["frames"]),
+                  "ports": [r["ports"] for r in results], "fail": results[0]["fail"], "sent": encoder.counts["frames"],
+                  "lengths": lengths, "symbols": len(aligned.data()), "counts": [sync.counts, last.counts]}))
+"""  # fmt: skip
+    got = script(code, codec)
+    assert got["same"] == [True, True, True] and got["ports"] == [True, True, True]
+    assert got["frames"] == got["sent"] == 41 and (got["fail"] > 20) == (codec == "image8x4")
+    apart = np.abs(np.array(got["figures"]) - got["figures"][0]).max(axis=(0, 1))
+    assert (apart < [0.02, 1e-5, 1.0, 0.02]).all(), apart  # single precision: batches are summed in another order
+    ends = np.cumsum([length for _, length in got["lengths"]])
+    assert [offset for offset, _ in got["lengths"]] == [0, *ends[:-1]] and ends[-1] == got["symbols"]
+    sync, decoder = got["counts"]
+    assert sync["frames"] == 41 and decoder.get("ok", 0) + decoder.get("fail", 0) == 41
+    assert decoder.get("stray", 0) == decoder.get("malformed", 0) == sync.get("undelivered", 0) == 0
+
+
+def test_a_decoder_survives_symbols_that_are_no_frames() -> None:
+    """No tag, a tag that is none of ours, an impossible header, a frame that is cut off by the next."""
+    code = SETUP + """
+def tag(offset, value):
+    one = gr.tag_t()
+    one.offset, one.key, one.value = offset, pmt.intern("frame"), value
+    return one
+good = {"kind": 2, "codec_id": 1, "image_id": 1, "sequence": 0, "count": 1, "total": 50, "k_digest": bytes(8),
+        "start": 0, "snr_db": 10.0, "cfo": 0.0, "clock_ppm": 0.0, "evm_db": -10.0}
+values = [pmt.intern("junk"), *(pmt.car(pdu.make(one)) for one in (
+    {}, {**good, "total": 0}, {**good, "codec_id": 77}, {**good, "kind": "x"}, good, good))]
+tags = [tag(100 + 100 * i, value) for i, value in enumerate(values)]
+source, decoder = grb.vector_source_c([1.0] * 100000, False, 1, tags), blocks.frame_decoder()
+frames = grb.message_debug(False)
+tb = gr.top_block()
+tb.connect(source, decoder)
+tb.msg_connect(decoder, "fail", frames, "store")
+tb.run()
+print(json.dumps({"counts": decoder.counts, "frames": frames.num_messages()}))
+"""
+    got = script(code)
+    assert (got["counts"]["malformed"], got["counts"]["cut_off"]) == (5, 1)
+    assert got["counts"]["fail"] == got["frames"] == 1 and got["counts"]["stray"] > 90000

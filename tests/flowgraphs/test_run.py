@@ -31,10 +31,11 @@ def photo(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def worker(tmp_path: Path):
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory):
     """Endpoint of a worker process with fakes for networks."""
-    command = [sys.executable, "-m", "tests.privsc.worker_process", str(tmp_path), "tcp://127.0.0.1:*"]
+    folder = str(tmp_path_factory.mktemp("worker"))
+    command = [sys.executable, "-m", "tests.privsc.worker_process", folder, "tcp://127.0.0.1:*"]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     yield json.loads(process.stdout.readline())["endpoint"]
     process.stdin.close()

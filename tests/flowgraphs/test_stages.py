@@ -44,11 +44,11 @@ sys.path.insert(0, sys.argv[1])
 from stage2_burst import stage2_burst
 top = stage2_burst(snr=15, cfo=-0.2, clock_ppm=100, period=100, samp_rate=1e8)
 figures = grb.message_debug(False)
-top.msg_connect(top.receiver, "stats", figures, "store")
+top.msg_connect(top.decoder, "stats", figures, "store")
 top.start()
 assert until(lambda: top.encoder.counts["images"] >= 5)
 sent = top.encoder.counts["frames"]
-assert until(lambda: figures.num_messages() >= sent, 20), (sent, top.receiver.counts)
+assert until(lambda: figures.num_messages() >= sent, 20), (sent, top.sync.counts)
 top.stop(); top.wait()
 frames = [meta for meta, _ in messages(figures) if "snr_db" in meta]
 print(json.dumps({"frames": len(frames), "right": all(f["crc_ok"] for f in frames),

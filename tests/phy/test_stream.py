@@ -261,3 +261,14 @@ def test_no_false_frame_in_ten_million_noise_samples():
     rng, receiver = np.random.default_rng(11), StreamReceiver()
     found = [receiver.push(white_noise(np.zeros(1 << 20), 1.0, rng)) for _ in range(10)]
     assert not any(found) and receiver.refusals.total() <= 1
+
+
+def test_what_looks_like_a_preamble_inside_a_frame_is_no_refusal():
+    """At 6 dB every payload CRC is wrong; each header is right, so that nothing in between was a frame."""
+    rng = np.random.default_rng(8)
+    frames = image_frames(150, 1024, "image8x4", rng, gap=GAP)
+    samples = Impairments(noise=noise_variance(6.0, 2)).apply(frames.bursts.reshape(-1), rng)
+    receiver = StreamReceiver()
+    found = receive(receiver, samples)
+    assert len(found) == 150 and not any(frame.crc_ok for frame in found)
+    assert +receiver.refusals == {"payload_crc": 150} and receiver.counts["false_alarms"] > 0
