@@ -64,3 +64,27 @@ class ColourRecovery:
         if progress:
             progress(1, 1)
         return painted
+
+
+class HintingGuard(BoxGuard):
+    """Also hints, always the same, and remembers over which regions."""
+
+    def __init__(self, boxes, hint):
+        super().__init__(boxes)
+        self.given, self.regions = hint, []
+
+    def hint(self, image, region, entity):
+        self.regions.append(region)
+        return self.given
+
+
+class PosedRecovery(ColourRecovery):
+    """Remembers the hints and boxes that it was told."""
+
+    def __init__(self):
+        super().__init__()
+        self.told = []
+
+    def __call__(self, *arguments, boxes=(), poses=(), **options):
+        self.told.append((boxes, poses))
+        return super().__call__(*arguments, **options)
