@@ -19,6 +19,8 @@ from phy.demodulator import BurstFrame
 from phy.frame import Kind
 from phy.stream import StreamReceiver
 
+BATCH = 4 * BLOCK  # [samples] searched at once: half the work of one block at a time, for 66 ms more delay at 4 Msps
+
 
 @dataclass
 class Tally:
@@ -53,7 +55,7 @@ class Chain:
     seed: of that noise; tell: called with each frame. digest: SHA-256 over headers and bodies of all frames in order."""
 
     def __init__(self, name: str, *, noise_db: float | None = None, seed: int = 0,
-                 tell: Callable[[str, BurstFrame], None] = lambda name, frame: None, batch: int = BLOCK) -> None:  # fmt: skip
+                 tell: Callable[[str, BurstFrame], None] = lambda name, frame: None, batch: int = BATCH) -> None:  # fmt: skip
         self.name, self._tell = name, tell
         self.receiver = StreamReceiver(batch=batch)
         self._noise = None if noise_db is None else np.float32(10 ** (noise_db / 20) / np.sqrt(2))

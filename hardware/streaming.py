@@ -10,6 +10,7 @@ counted; the device is read on, and the next frame after the gap is found like a
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
@@ -289,8 +290,10 @@ class Sending:
 
 
 def statistics(receiving: Receiving | None, sending: Sending | None, radio: Radio) -> dict[str, Any]:
-    """What is told once a second: counts of the radio, of the threads, the level, the memory."""
-    told: dict[str, Any] = {"radio": dict(radio.counts), "memory_kib": resident_kib()}
+    """What is told once a second: counts of the radio, of the threads, the level, the memory, and
+    how many threads and open files (sockets too) this process has."""
+    told: dict[str, Any] = {"radio": dict(radio.counts), "memory_kib": resident_kib(),
+                            "threads": len(os.listdir("/proc/self/task")), "files": len(os.listdir("/proc/self/fd"))}  # fmt: skip
     if receiving is not None:
         told["receiving"] = {**receiving.counts, "waiting": receiving.waiting, "level": receiving.level.read()}
     if sending is not None:

@@ -21,6 +21,7 @@ from privsc.radio import BOB, Air, Setup
 
 _FRAMES, _PAYLOAD, _GAP = 200, 1024, 2048
 _LOSS = 1000  # [samples] of an injected overflow: less than the silence between frames, so that it hits one at most
+_RING = 3.0  # [s] of samples that may wait while the computer does something else
 _WARM = 15.0  # [s] after which memory is first looked at
 _IMAGE_ID = 0x50AC
 
@@ -36,12 +37,14 @@ def train(codec: str = "image8x4") -> tuple[np.ndarray, int]:
 
 @dataclass
 class Soaked:
-    """seconds: of streaming; memory: [(seconds, KiB)] of the radio process; injected, overflows: counts; frames, good,
+    """seconds: of streaming; memory: [(seconds, KiB)] of the radio process, handles: its (threads, open files) at the same
+    times; injected, overflows: counts; frames, good,
     skipped: of Bob's chain; samples: received; behind: samples dropped because the chain was too slow."""
 
     seconds: float
     sample_rate: float
     memory: list[tuple[float, int]] = field(default_factory=list)
+    handles: list[tuple[int, int]] = field(default_factory=list)
     injected: int = 0
     overflows: int = 0
     underflows: int = 0
@@ -83,6 +86,10 @@ class Soaked:
         if (grown := self.growth()) is not None:
             told.append(f"memory of the radio process: {self.memory[-1][1] / 1024:.1f} MiB at the end, {grown[0]:+.0f} KiB "
                         f"since {_WARM:.0f} s, {grown[1]:+.1f} KiB a minute")  # fmt: skip
+        if self.handles:
+            (threads, files), (had, held) = self.handles[-1], self.handles[0]
+            told.append(f"threads {threads} ({threads - had:+d} since the start), open files and sockets {files} "
+                        f"({files - held:+d})")  # fmt: skip
         return told
 
 
@@ -107,13 +114,14 @@ def run_soak(setup: Setup, seconds: float, overflows: int = 0, snr_db: float | N
         if air.setup.bob.virtual:
             air.noise_for(20.0 if snr_db is None else snr_db, factor, BOB)
         sender, pid = air.stations["sender"], air.stations[BOB].pid
-        air.listen()
+        air.listen(expect=round(_RING * setup.bob.sample_rate))
         sender.load(iq)
         begun, before = time.monotonic(), _cpu(pid)
-        told.memory.clear()
         told.begun = begun
         sender.ask("transmit", repeat=0, delay=0.1)
         air.wait(0.5)
+        told.memory.clear()
+        told.handles.clear()
         due = np.sort(rng.uniform(0.0, max(seconds - 1.5, 0.1), overflows))
         try:
             while (now := time.monotonic() - begun) < seconds:
@@ -138,6 +146,7 @@ def run_soak(setup: Setup, seconds: float, overflows: int = 0, snr_db: float | N
 def _note(told: Soaked, who: str, fields: dict[str, Any], line: Any) -> None:
     if who == BOB:
         told.memory.append((time.monotonic() - told.begun, fields["memory_kib"]))
+        told.handles.append((fields["threads"], fields["files"]))
     if line is not None:
         line(who, fields)
 
