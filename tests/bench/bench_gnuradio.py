@@ -21,6 +21,7 @@ from flowgraphs import blocks, pdu
 from flowgraphs.channel import epsilon, frequency_offset, noise_voltage, taps
 from flowgraphs.framing import Framing
 from phy.frame import Kind, split
+from tests.bench import block_speeds
 
 PACKET = 96  # [bytes]
 SNRS = (20.0, 15.0, 10.0, 5.0)  # [dB]
@@ -60,30 +61,37 @@ def impaired(x: np.ndarray, snr_db: float, power: float, offsets: bool) -> np.nd
 @dataclass(frozen=True)
 class Received:
     """exact: payloads equal to what was sent, by their place in the image. usable: payloads whose header was right,
-    exact or not. psnr_db: of the usable payloads' bytes taken as pixels. seconds: of processor time."""
+    exact or not. psnr_db: of the usable payloads' bytes taken as pixels. seconds: of processor time.
+    wall: seconds by the clock."""
 
     exact: int
     usable: int
     psnr_db: float
     seconds: float
+    wall: float
 
 
-def receive_ours(y: np.ndarray, sent: np.ndarray, assemble: bool = False) -> Received:
-    """y [N] through the Frame Receiver, with the Image Assembler behind it where ``assemble`` says so."""
-    receiver, ok, fail = blocks.frame_receiver(), grb.message_debug(False), grb.message_debug(False)
+def receive_ours(y: np.ndarray, sent: np.ndarray, assemble: bool = False, apart: bool = False) -> Received:
+    """y [N] through the Frame Receiver, with the Image Assembler behind it where ``assemble`` says so; ``apart``:
+    Frame Sync and Frame Decoder in its place."""
+    ok, fail = grb.message_debug(False), grb.message_debug(False)
+    first = blocks.frame_sync() if apart else blocks.frame_receiver()
+    last = blocks.frame_decoder() if apart else first
     top = gr.top_block()
-    top.connect(grb.vector_source_c(y.tolist()), receiver)
-    top.msg_connect(receiver, "ok", ok, "store")
-    top.msg_connect(receiver, "fail", fail, "store")
+    top.connect(grb.vector_source_c(y.tolist()), first)
+    if apart:
+        top.connect(first, last)
+    top.msg_connect(last, "ok", ok, "store")
+    top.msg_connect(last, "fail", fail, "store")
     if assemble:
         assembler = blocks.image_assembler()
-        top.msg_connect(receiver, "ok", assembler, "ok")
-        top.msg_connect(receiver, "fail", assembler, "fail")
-    began = time.process_time()
+        top.msg_connect(last, "ok", assembler, "ok")
+        top.msg_connect(last, "fail", assembler, "fail")
+    began, clock = time.process_time(), time.monotonic()
     top.start()
-    while receiver.receiver.counts["samples"] < len(y) - receiver.batch:
+    while first.receiver.counts["samples"] < len(y) - 65536:
         time.sleep(0.005)
-    seconds = time.process_time() - began
+    seconds, wall = time.process_time() - began, time.monotonic() - clock
     time.sleep(0.5)
     top.stop()
     top.wait()
@@ -98,22 +106,22 @@ def receive_ours(y: np.ndarray, sent: np.ndarray, assemble: bool = False) -> Rec
                 exact[row] = meta["crc_ok"] and np.array_equal(got[row], sent[row])
     error = np.mean((got[usable].astype(float) - sent[usable]) ** 2) if usable.any() else np.nan
     psnr = float(10 * np.log10(255**2 / error)) if error else np.inf
-    return Received(int(exact.sum()), int(usable.sum()), psnr, seconds)
+    return Received(int(exact.sum()), int(usable.sum()), psnr, seconds, wall)
 
 
-def receive_ofdm(y: np.ndarray, sent: np.ndarray) -> tuple[int, float]:
-    """(packets exactly as sent, processor seconds)."""
+def receive_ofdm(y: np.ndarray, sent: np.ndarray) -> tuple[int, float, float]:
+    """(packets exactly as sent, processor seconds, seconds by the clock)."""
     sink = grb.vector_sink_b()
     top = gr.top_block()
     top.connect(grb.vector_source_c(y.tolist()),
                 digital.ofdm_rx(packet_length_tag_key="length", bps_header=1, bps_payload=2), sink)  # fmt: skip
-    began = time.process_time()
+    began, clock = time.process_time(), time.monotonic()
     top.run()
-    seconds = time.process_time() - began
+    seconds, wall = time.process_time() - began, time.monotonic() - clock
     known = {row.tobytes() for row in sent.reshape(-1, PACKET)}
     got = bytes(sink.data())
     starts = sorted(tag.offset for tag in sink.tags() if pmt.symbol_to_string(tag.key) == "length")
-    return len({got[s : s + PACKET] for s in starts} & known), seconds
+    return len({got[s : s + PACKET] for s in starts} & known), seconds, wall
 
 
 def delivery(frames: int) -> None:
@@ -125,7 +133,7 @@ def delivery(frames: int) -> None:
     columns = f"{'bits/symbol':>11} {'SNR dB':>6} {'exact':>6} {'usable':>6} {'PSNR dB':>7}"
     print(f"{'receiver':30} {'meant for':14} {columns}", flush=True)
     for snr in SNRS:
-        got, _ = receive_ofdm(impaired(clean, snr, noise_power, offsets=False), sent)
+        got, _, _ = receive_ofdm(impaired(clean, snr, noise_power, offsets=False), sent)
         print(f"{'GNU Radio ofdm_rx, QPSK, 96 B':30} {'exact data':14} {2:11g} {snr:6g} {got:6d}", flush=True)
     at_ten: dict[str, tuple[int, int]] = {}
     for codec, meant, bits in (("ae8x8", "exact data", 1.0), ("ae8x4+outer", "exact data", 1.0),
@@ -146,67 +154,23 @@ def speed(frames: int) -> None:
     clean, sent = ofdm(frames)
     y = impaired(clean, SNRS[0], float(np.mean(np.abs(clean) ** 2)) / OCCUPIED, offsets=False)
     receive_ofdm(y[: len(y) // 4], sent)  # FFT plans are made at the first use
-    got, seconds = receive_ofdm(y, sent)
+    got, seconds, wall = receive_ofdm(y, sent)
     theirs = len(y) / seconds / 1e6
-    print(f"\nSpeed at {SNRS[0]:g} dB, samples of processor time, all threads and the source included")
-    print(f"{'what':60} {'frames':>6} {'Msps':>6} {'times ofdm_rx':>13}")
-    print(f"{'GNU Radio ofdm_rx, QPSK, 96 B':60} {got:6d} {theirs:6.2f} {1:13.2f}", flush=True)
+    print(f"\nSpeed at {SNRS[0]:g} dB, million samples a second of processor time (all threads, source included)")
+    print(f"{'what':60} {'frames':>6} {'Msps':>6} {'times ofdm_rx':>13} {'by the clock':>12}")
+    print(f"{'GNU Radio ofdm_rx, QPSK, 96 B':60} {got:6d} {theirs:6.2f} {1:13.2f} "
+          f"{len(y) / wall / 1e6:12.2f}", flush=True)  # fmt: skip
     for codec, size in (("ae8x8", PACKET), ("image8x4", PACKET), ("image8x4", 1024), ("ae8x4+outer", PACKET)):
         x, payloads = ours(codec, frames if size == PACKET else frames // 4, size)
         y = impaired(x, SNRS[0], 1.0, offsets=True)
-        for name, whole in (("Frame Receiver", False), ("receive flowgraph (with Image Assembler)", True)):
-            r = receive_ours(y, payloads, whole)
+        for name, whole, apart in (("Frame Receiver", False, False), ("with the Image Assembler", True, False),
+                                   ("Frame Sync, Frame Decoder", False, True)):  # fmt: skip
+            r = receive_ours(y, payloads, whole, apart)
             rate = len(y) / r.seconds / 1e6
-            print(f"{f'{name}, {codec}, {size} B':60} {r.exact:6d} {rate:6.2f} {rate / theirs:13.2f}", flush=True)
-    for name, rate in (("Frame Encoder, image8x4, 1024 B", encoder_speed(frames // 4)),
-                       ("Sionna Channel, 16 taps, one draw stands still", channel_speed(1)),
-                       ("Sionna Channel, 16 taps, a knot every 1302 samples", channel_speed(1302))):  # fmt: skip
+            print(f"{f'{name}, {codec}, {size} B':60} {r.exact:6d} {rate:6.2f} {rate / theirs:13.2f} "
+                  f"{len(y) / r.wall / 1e6:12.2f}", flush=True)  # fmt: skip
+    for name, rate in block_speeds.every(frames // 4):
         print(f"{name:60} {'':6} {rate:6.2f} {rate / theirs:13.2f}", flush=True)
-
-
-def encoder_speed(frames: int) -> float:
-    """Msps of the Frame Encoder into a null sink."""
-    encoder = blocks.frame_encoder("image8x4", 1024, 1, 0)
-    top = gr.top_block()
-    top.connect(encoder, grb.null_sink(gr.sizeof_gr_complex))
-    body = np.random.default_rng(1).integers(0, 256, frames * 1024, dtype=np.uint8)
-    message = pdu.make({"image_id": 1, "k_digest": bytes(8), "head": b"bench"}, body)
-    samples = encoder.framing.image(b"bench", body.tobytes(), 1, bytes(8)).samples
-    top.start()
-    began = time.process_time()
-    encoder.to_basic_block()._post(pmt.intern("payload"), message)
-    while encoder.nitems_written(0) < samples:
-        time.sleep(0.001)
-    seconds = time.process_time() - began
-    top.stop()
-    top.wait()
-    return samples / seconds / 1e6
-
-
-def channel_speed(spacing: int, samples: int = 1 << 23) -> float:
-    """Msps of the Sionna Channel; spacing: samples from knot to knot, 1 for one response that stands still."""
-    import zmq
-
-    from phy.impulses import Segment, encode
-
-    rng = np.random.default_rng(3)
-    knots = 1 if spacing == 1 else 2 + samples // spacing
-    taps = (rng.standard_normal((knots, 16, 2)) @ [1, 1j]).astype(np.complex64)
-    context = zmq.Context()
-    server = context.socket(zmq.PUSH)
-    port = server.bind_to_random_port("tcp://127.0.0.1")
-    channel = blocks.sionna_channel(f"tcp://127.0.0.1:{port}")
-    top = gr.top_block()
-    top.connect(grb.null_source(gr.sizeof_gr_complex), grb.head(gr.sizeof_gr_complex, samples), channel,
-                grb.null_sink(gr.sizeof_gr_complex))  # fmt: skip
-    message = encode(Segment(taps, samples, spacing))
-    began = time.process_time()
-    top.start()
-    server.send_multipart(message)  # waits for the block
-    top.wait()
-    seconds = time.process_time() - began
-    context.destroy(linger=0)
-    return samples / seconds / 1e6
 
 
 def main(frames: int) -> None:
