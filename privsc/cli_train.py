@@ -46,20 +46,42 @@ def codec(
     console.print(f"{escape(str(path))}: trained for {steps} steps from {snr_low:g} to {snr_high:g} dB")
 
 
+@app.command(epilog="Example: privsc train outlines --photos DIR --out runs/objects")
+def outlines(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Photographs and masks, made when missing.")],
+    photos: PhotosOption = None,
+) -> None:
+    """Outline the subjects' enrolled photographs with GrabCut, for `privsc train guard --objects`."""
+    from privsc.objects import make_objects
+    from privsc.photos import photos_folder
+
+    folder = photos_folder(photos)
+    with stages() as stage:
+        kept = make_objects(folder, out, stage("outlines"))
+    console.print(f"{escape(str(out))}: {kept} photographs; look at the masks and delete what is wrong")
+
+
 @app.command(epilog="Example: privsc train guard --photos DIR --state runs/guard --out sam-lite.safetensors")
 def guard(
     out: Annotated[Path, typer.Option(metavar="FILE", help="Weights of the mask decoder.")],
     photos: PhotosOption = None,
     state: StateOption = Path("runs/guard"),
-    steps: Annotated[int, typer.Option(help="Optimiser steps in all.")] = 2000,
+    objects: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Outlines of `privsc train outlines`; pets only if left out.")
+    ] = None,
+    start: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Weights to begin with; random ones if left out.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps in all.")] = 2000,
+    rate: Annotated[float, typer.Option(min=1e-7, max=1.0, help="Highest learning rate.")] = 4e-4,
     seed: SeedOption = 0,
 ) -> None:
     """Train the mask decoder (segment-anything's) on the embedded backbone."""
     from privsc.train_guard import GuardTrainer, GuardTraining
 
-    trainer = GuardTrainer(state, GuardTraining(steps=steps, seed=seed))
+    trainer = GuardTrainer(state, GuardTraining(steps=steps, rate=rate, seed=seed), start)
     with stages() as stage:
-        trainer.run(photos, stage("guard"))
+        trainer.run(photos, stage("guard"), objects)
     trainer.export(out)
     console.print(f"{escape(str(out))}: trained for {steps} steps")
 
