@@ -6,7 +6,7 @@ Messages are those of ``privsc.wire``: a JSON header and raw buffers. Each reque
 second, statistics are told in between with id 0. It ends when told to, on SIGINT and SIGTERM, and when whoever started
 it is gone (its standard input ends): the device is then off, files are closed.
 
-Requests: probe, open, receive, load, transmit, silence, stop, capture, gain, setting, counts, replay, close.
+Requests: probe, open, receive, load, transmit, sent, silence, stop, capture, gain, setting, sensors, counts, replay, close.
 """
 
 from __future__ import annotations

@@ -219,7 +219,8 @@ class UhdRadio(Radio):
     def stop(self) -> None:
         self.stop_receiving()
         if self._tx is not None and not self._first_write:  # a burst is open: silence ends it
-            self._tx_metadata.end_of_burst, self._tx_metadata.has_time_spec = True, False
+            metadata = self._tx_metadata
+            metadata.start_of_burst, metadata.end_of_burst, metadata.has_time_spec = False, True, False
             self._tx.send(_one_channel(self.new_buffer("tx", 1)), self._tx_metadata, 0.1)
         self._tx = None
 
