@@ -1,7 +1,8 @@
 """A flowgraph's end of the connection to `privsc worker`: one request at a time, in the caller's thread.
 
     request ──wait until the worker answers a ping──► send ──► answer
-                                                       └─ no pong for `silence` seconds, or from another one: WorkerLost
+                                                       └─ connection gone, no pong for `silence` seconds, or a pong of
+                                                          another worker: WorkerLost
 
 The sockets belong to the thread that calls; only `close` may come from another one.
 """
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import zmq
+from zmq.utils.monitor import recv_monitor_message
 
 from privsc import wire
 
@@ -45,6 +47,7 @@ class WorkerClient:
         self.counts: Counter[str] = Counter()
         self._context = zmq.Context()
         self._socket: zmq.Socket | None = None
+        self._monitor: zmq.Socket | None = None  # tells when the connection ends
         self._next = 0
         self._instance: str | None = None  # which worker answered before the request was sent
         self._closed = threading.Event()
@@ -95,6 +98,7 @@ class WorkerClient:
             self._socket.setsockopt(zmq.RECONNECT_IVL, 100)  # [ms]
             self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)  # [ms]
             self._socket.setsockopt(zmq.MAXMSGSIZE, wire.MAX_MESSAGE)
+            self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
             self._socket.connect(self.endpoint)
             self.counts["connections"] += 1
         first, pinged = self._send("ping", {}, {}), time.monotonic()
@@ -104,6 +108,7 @@ class WorkerClient:
                 self._send("ping", {}, {})
                 pinged = time.monotonic()
         self._instance = _instance(answer)
+        self._gone()  # of connections before this one
 
     def _ask(self, op: str, params: dict[str, Any], buffers: dict[str, Any], end: float) -> wire.Message:
         number = self._send(op, params, buffers)
@@ -118,6 +123,9 @@ class WorkerClient:
                     return answer
                 if _instance(answer) != self._instance:
                     raise WorkerLost(f"the worker at {self.endpoint} was restarted during a request ({op})")
+                continue  # what else has come is looked at before the connection is
+            if self._gone():
+                raise WorkerLost(f"the worker at {self.endpoint} went away during a request ({op})")
             if now - heard > self.silence:
                 raise WorkerLost(f"the worker at {self.endpoint} went away during a request ({op})")
             if now - pinged > _PING_EVERY:
@@ -152,10 +160,18 @@ class WorkerClient:
             self.counts["malformed"] += 1
             return None
 
+    def _gone(self) -> bool:
+        """Has a connection ended since this was asked last. A new one could not bring the answer to the old one."""
+        ended = False
+        while self._monitor is not None and self._monitor.poll(0):
+            ended |= recv_monitor_message(self._monitor)["event"] == zmq.EVENT_DISCONNECTED
+        return ended
+
     def _disconnect(self) -> None:
         if self._socket is not None:
+            self._socket.disable_monitor()
             self._socket.close(0)
-            self._socket = None
+            self._socket = self._monitor = None
 
 
 def _instance(pong: wire.Message) -> str | None:
