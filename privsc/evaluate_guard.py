@@ -37,7 +37,7 @@ def evaluate_guard(
     names = subjects_in(folder, only)
     with k_of_subjects(database, folder, names, personalise=False, progress=progress, choice=choice) as db:
         entities = db.entities()
-        first, found, extra, seconds = [], [], [], []
+        first, found, extra, alike, seconds = [], [], [], [], []
         for name in names:
             image = last_photo(folder, name)
             start = time.perf_counter()
@@ -46,9 +46,12 @@ def evaluate_guard(
             first.append(guard.rank(image, entities)[0].name == name)
             found.append(any(detection.name == name for detection in result.detections))
             extra.append(any(detection.name != name for detection in result.detections))
+            others = [entity for entity in entities if entity.name != name]
+            alike.append(bool(guard(image, others).detections))
         yield share("identity, top-1", first)
         yield share("entity found and masked", found)
         yield share("someone else masked as well", extra)
+        yield share("false alarms, the right one not in K", alike)
         pets = list(read_pets(folder, held_out=True))
         yield share("false alarms on strangers (pets)", [bool(guard(pet.image, entities).detections) for pet in pets])
         overlaps, covered, rng = [], [], np.random.default_rng(0)
