@@ -36,7 +36,7 @@ from privsc.system import Eavesdropper, Heard, Receiver, Sent
 from privsc.text import load_text_encoder
 from privsc.trial import Links, Models, class_word, send
 
-PROTOCOL = 1  # raise it when what is stored, or how it is made, changes
+PROTOCOL = 2  # raise it when what is stored, or how it is made, changes
 MADE_BY = ("guard", "hiding", "segmenter", "features", "payload", "head", "levels", "detection", "placement", "pose",
            "hint", "outline", "samples", "system", "recovery", "painting", "regions", "diffusion", "eavesdropper",
            "received_set")  # fmt: skip

@@ -29,7 +29,7 @@ from privsc.files import ResultFolder, decode_photo, encode_png, to_json
 from privsc.remembering import FrozenDatabase, Memory, RememberingGuard, RememberingLink, RememberingRecovery
 from privsc.threads import one_thread
 
-PROTOCOL = 1  # raise it when a row, or how it is made, changes in a way that the digests of weights do not show
+PROTOCOL = 2  # raise it when a row, or how it is made, changes in a way that the digests of weights do not show
 PICTURES = ("original", "masked", "received", "bob", "eve")
 
 
