@@ -21,6 +21,9 @@ else:
     _MISSING = None
 
 _OURS = ("CF32", "CS16")
+# Their received CS16 is 12 bits of full scale 2048 (LimeSuite: in some versions), which would tell levels wrong by 24 dB;
+# the Python interface of SoapySDR 0.8 cannot ask a driver for its full scale.
+_TWELVE_BITS = ("plutosdr", "bladerf", "lime")
 _MAX_WRITE = 1 << 16  # [samples] handed over at once
 
 
@@ -97,9 +100,13 @@ class SoapyRadio(Radio):
                 stage: (device.getGainRange(way, at, stage).minimum(), device.getGainRange(way, at, stage).maximum())
                 for stage in device.listGains(way, at)
             },
-            formats=tuple(f for f in _OURS if f in device.getStreamFormats(way, at)) or _OURS,
+            formats=tuple(form for form in self._formats(name) if form in device.getStreamFormats(way, at)) or _OURS,
             agc=bool(device.hasGainMode(way, at)),
         )
+
+    def _formats(self, name: str) -> tuple[str, ...]:
+        """What we read of what the driver gives."""
+        return ("CF32",) if name == "rx" and self.profile.device.get("driver") in _TWELVE_BITS else _OURS
 
     def _apply(self) -> dict[str, Any]:
         profile, device = self.profile, self._device

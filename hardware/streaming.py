@@ -284,9 +284,10 @@ class Sending:
         """The last events come after the last samples."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            radio_event = self.radio.poll(0.05)
-            if radio_event is None and self._stop.is_set():
-                return
+            if self.radio.poll(0.05) is None:
+                if self._stop.is_set():
+                    return
+                time.sleep(0.01)  # a driver that tells nothing does not wait either
 
 
 def statistics(receiving: Receiving | None, sending: Sending | None, radio: Radio) -> dict[str, Any]:

@@ -164,7 +164,8 @@ def loopback(
 
 
 InjectOption = Annotated[
-    str | None, typer.Option(metavar="FAULT", help="Practise: break the virtual radio on purpose (a wrong name lists them).")
+    str | None,
+    typer.Option(metavar="FAULT", help="Practise: break the virtual radio on purpose ('all': in every way; a wrong name lists them)."),
 ]  # fmt: skip
 
 
@@ -188,20 +189,21 @@ def doctor(
     """
     from hardware.doctor import Stage
     from privsc.files import ResultFolder, to_json
-    from privsc.radio_doctor import Examination, injected
+    from privsc.radio_doctor import Examination, injected, virtual_snr
     from privsc.radio_plot import doctor_picture
     from privsc.radio_run import Air, check_allowed
 
     setup = chosen_setup(profile, rx_profile, "none", args, rx_args, None, frequency=frequency, rate=rate,
                          tx_gain=tx_gain, rx_gain=rx_gain, transmit=transmit)  # fmt: skip
-    setup = injected(setup, inject)
     check_allowed(setup)
+    if inject == "all":
+        return _practise(setup, out)
+    setup = injected(setup, inject)
     with ResultFolder(out) as results, stages() as stage:
         stage("radios")
         with Air(setup) as air:
             stage("a known train of frames")
-            virtual = air.setup.bob.virtual
-            told = Examination(air, inject, (-1.0 if inject == "noise" else 20.0) if virtual else None).diagnose()
+            told = Examination(air, inject, virtual_snr(air.setup, inject)).diagnose()
         stage("picture")
         names = f"{setup.sender.name if setup.sender else ''} to {setup.bob.name}"
         results.add("doctor.png", doctor_picture(told, setup.bob.sample_rate, f"{names}: {told.verdict}"))
@@ -220,6 +222,29 @@ def doctor(
             console.print(f"  try: {escape(line)}")
     console.print(f"picture: {escape(str(results.path / 'doctor.png'))}")
     if failed is not None:
+        raise typer.Exit(1)
+
+
+def _practise(setup: Any, out: Path) -> None:
+    """Every fault: a table, a picture each, exit code 1 where one is not named right."""
+    from privsc.files import ResultFolder
+    from privsc.radio_doctor import INJECTIONS, practise
+    from privsc.radio_plot import doctor_picture
+
+    table, wrong = Table("injected", "stage", "named", "found"), 0
+    with ResultFolder(out) as results, stages() as stage:
+        bar = stage("faults")
+        for fault, expected, told in practise(setup, [None, *INJECTIONS], bar):
+            right = told.verdict == expected
+            wrong += not right
+            found = told.failed.found if told.failed else f"{told.measures['frames_good']} frames exact"
+            verdict = told.verdict if right else f"[bold red]{told.verdict}[/bold red]"
+            table.add_row(fault or "nothing", expected, verdict, escape(found))
+            name = fault or "healthy"
+            results.add(f"doctor-{name}.png", doctor_picture(told, setup.bob.sample_rate, f"{name}: {told.verdict}"))
+    console.print(table)
+    console.print(f"{len(INJECTIONS) + 1 - wrong} of {len(INJECTIONS) + 1} named right; pictures in {escape(str(results.path))}")
+    if wrong:
         raise typer.Exit(1)
 
 

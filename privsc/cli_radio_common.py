@@ -53,6 +53,7 @@ def chosen_setup(
     eve_noise: float | None = None, seed: int = 0, send: bool = True,
 ) -> Setup:  # fmt: skip
     """The radios that the options name. send False: nobody of ours sends, the profile is Bob's."""
+    from hardware.errors import ProfileError
     from hardware.profile import load
     from privsc.radio import Setup
 
@@ -64,11 +65,14 @@ def chosen_setup(
                 wanted[side] = {"gain": gain}
         return wanted
 
-    first = load(profile, tables(args, "--args", tx=tx_gain if send else None, rx=rx_gain if not rx_profile else None))
+    own = rx_gain if rx_profile in (None, "same") else None
+    first = load(profile, tables(args, "--args", tx=tx_gain if send else None, rx=own))
     partner = (rx_profile or first.partner) if send else rx_profile
     bob = first
     if partner and partner != "same":
         bob = load(partner, tables(rx_args, "--rx-args", rx=rx_gain))
+    elif rx_args:
+        raise ProfileError("--rx-args: there is one device; name Bob's with --rx-profile, or use --args")
     eve = None
     named = eve_profile or (first.eve if send and partner != "same" else "")
     if named and named != "none":

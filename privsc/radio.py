@@ -36,6 +36,7 @@ from privsc.errors import PayloadError
 
 BOB, EVE = "bob", "eve"
 _SETTLE = 0.3  # [s] a receiver runs before something is sent, and after
+_SETTLE_REAL = 1.0  # [s] the same of real radios: buffers of their drivers hold up to half a second
 _MEETS_WITHIN = 10.0  # [s]
 _MOST_BLOCKS = 512  # of a ring: 256 MiB
 _AUTO = "auto"
@@ -140,13 +141,13 @@ class Air:
 
     def _open(self) -> None:
         setup, one = self.setup, self.setup.sender is self.setup.bob
-        for who, profile, ways in ((BOB, setup.bob, ["rx", "tx"] if one else ["rx"]), (EVE, setup.eve, ["rx"]),
-                                   ("sender", None if one else setup.sender, ["tx"])):  # fmt: skip
-            if profile is None:
-                continue
-            station = self._stack.enter_context(Station(self._listener(who)))
-            self.stations[who] = station
-            opened = station.ask("open", profile=profile.as_dict(), transmit=setup.transmit, directions=ways)
+        wanted = [(who, profile, ways) for who, profile, ways in (
+            (BOB, setup.bob, ["rx", "tx"] if one else ["rx"]), (EVE, setup.eve, ["rx"]),
+            ("sender", None if one else setup.sender, ["tx"])) if profile is not None]  # fmt: skip
+        for who, _, _ in wanted:  # all start at once
+            self.stations[who] = self._stack.enter_context(Station(self._listener(who)))
+        for who, profile, ways in wanted:
+            opened = self.stations[who].ask("open", profile=profile.as_dict(), transmit=setup.transmit, directions=ways)
             self.hardware[who], self.actual[who] = opened["hardware"], opened["actual"]
         if one:
             self.stations["sender"] = self.stations[BOB]
@@ -175,7 +176,11 @@ class Air:
         eve = {"name": EVE, "noise_db": self.setup.eve_noise_db, "seed": self.setup.seed}
         return [{"name": BOB}, eve]
 
-    def listen(self, record: Path | None = None, settle: float = _SETTLE, expect: int = 0) -> None:
+    @property
+    def _settle(self) -> float:
+        return _SETTLE if self.setup.bob.virtual else _SETTLE_REAL
+
+    def listen(self, record: Path | None = None, expect: int = 0) -> None:
         """Begin reception; record: file for Bob's samples; expect: samples of the transmission, for which the rings are
         made large enough (within reason) that a busy computer loses none."""
         blocks = int(np.clip(1.2 * expect / BLOCK + 64, 64, _MOST_BLOCKS))
@@ -183,7 +188,7 @@ class Air:
             self.stations[who].ask("receive", chains=self.chains(who), frames=self._frames, blocks=blocks,
                                    record=str(record.absolute()) if record and who == BOB else None)  # fmt: skip
         self._meet()
-        self.wait(settle)
+        self.wait(self._settle)
 
     def _meet(self) -> None:
         """Virtual radios find each other while silence is on the air: on a busy computer that can take a while."""
@@ -246,9 +251,9 @@ class Air:
             if time.monotonic() >= until:
                 return
 
-    def finish(self, settle: float = _SETTLE) -> dict[str, dict[str, Any]]:
-        """End reception; what each receiving process says in the end."""
-        self.wait(settle)
+    def finish(self, settle: float | None = None) -> dict[str, dict[str, Any]]:
+        """End reception, ``settle`` seconds from now; what each receiving process says in the end."""
+        self.wait(self._settle if settle is None else settle)
         ended = {}
         for who in self._receivers:
             ended[who] = self.stations[who].ask("stop", timeout=180.0)

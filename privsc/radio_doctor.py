@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,6 +30,9 @@ INJECTIONS = {
 }  # fmt: skip
 _CLOCK_PPM = 600.0
 _CLOCK_TEST = 40.0  # carrier / sample rate: so low that these ppm are no frequency offset to speak of (0.15 rad/sample)
+
+
+_NOISE_SNR, _CLEAN_SNR = 2.0, 20.0  # [dB] of the virtual radio: headers are read at the former, payloads are not
 
 
 def injected(setup: Setup, fault: str | None) -> Setup:
@@ -109,11 +112,19 @@ class Examination:
         return samples, told, counts
 
     def diagnose(self, background: np.ndarray | None = None) -> Diagnosis:
-        """All stages. Where the receiver clips, its gain is lowered to see whether the level follows."""
-        bob_profile = self.air.setup.bob
+        """All stages; background: as ``background`` gives it, taken now if left out. Where the receiver clips, its gain
+        is lowered to see whether the level follows."""
         background = self.background() if background is None else background
-        if self.fault == "agc":
-            self._bob.ask("setting", name="fault_agc", value="true")
+        if self.fault != "agc":
+            return self._diagnose(background)
+        self._bob.ask("setting", name="fault_agc", value="true")
+        try:
+            return self._diagnose(background)
+        finally:
+            self._bob.ask("setting", name="fault_agc", value="false")
+
+    def _diagnose(self, background: np.ndarray) -> Diagnosis:
+        bob_profile = self.air.setup.bob
         samples, told, counts = self.capture()
 
         def look(gain_follows: bool | None) -> Diagnosis:
@@ -138,6 +149,40 @@ class Examination:
         quieter, _, _ = self.capture()
         self._bob.ask("gain", side="rx", gain=rx.gain)
         return float(np.abs(quieter.view(np.float32)).max(initial=0)) < 0.9 * float(np.abs(loud.view(np.float32)).max())
+
+
+def virtual_snr(setup: Setup, fault: str | None) -> float | None:
+    """[dB] that a virtual receiver is given for an examination; None for a real one."""
+    if not setup.bob.virtual:
+        return None
+    return _NOISE_SNR if fault == "noise" else _CLEAN_SNR
+
+
+def practise(setup: Setup, faults: Sequence[str | None], progress: Callable[..., None] | None = None,
+             tries: int = 3) -> Iterator[tuple[str | None, str, Diagnosis]]:  # fmt: skip
+    """Each fault in turn (None: none), with the stage at which it should be found and what the doctor says.
+
+    Faults that need no other profiles share one pair of radios. A busy computer that starves the transmitter or the
+    receiver makes a fault of its own, which is no answer: such an examination is repeated.
+    """
+    plain = [fault for fault in faults if injected(setup, fault) == setup]
+    groups = [plain, *([fault] for fault in faults if fault not in plain)]
+    done = 0
+    for group in filter(None, groups):
+        background = None  # the same for all of a group
+        with Air(injected(setup, group[0])) as air:
+            for fault in group:
+                if progress:
+                    progress(done, len(faults), fault or "no fault")
+                expected = "healthy" if fault is None else INJECTIONS[fault]
+                for _ in range(tries):
+                    examination = Examination(air, fault, virtual_snr(air.setup, fault))
+                    background = examination.background() if background is None else background
+                    told = examination.diagnose(background)
+                    if told.verdict == expected or told.verdict not in ("transmitter", "overflow"):
+                        break
+                done += 1
+                yield fault, expected, told
 
 
 def sweep(examination: Examination, gains: list[float], side: str = "rx",

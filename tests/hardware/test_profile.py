@@ -118,7 +118,7 @@ def device(tx=None, rx=None, **more):
     (device(rx=ranges(antennas=("B",))), "rx.antenna"), (device(rx=ranges(channels=0)), "rx"),
     (device(tx=ranges(frequency=((2e9, 3e9),))), "radio.frequency"),
     (device(tx=ranges(sample_rate=((2e6, 3e6),))), "radio.sample_rate"), (device(tx=ranges(gain=(0.0, 20.0))), "tx.gain"),
-    (device(rx=ranges(antennas=(), formats=("CF32",))), "rx.format"), (device(full_duplex=False), "duplex"),
+    (device(rx=ranges(antennas=(), formats=("CS16",))), "rx.format"), (device(full_duplex=False), "duplex"),
 ])  # fmt: skip
 def test_what_the_device_itself_cannot_do_is_refused(told, field):
     with pytest.raises(ProfileError, match=rf"^pluto: {field}: .*so says the device, PlutoSDR"):
