@@ -13,10 +13,13 @@ What the ports carry (keys; vector):
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 import pmt
+
+_intern = functools.cache(pmt.intern)  # of names, of which there are few
 
 Value = bool | int | float | str | bytes | np.ndarray | None
 
@@ -25,7 +28,7 @@ def make(meta: dict[str, Value], vector: bytes | np.ndarray = b"") -> Any:
     """A PDU; vector: bytes, [n] uint8 or [n] complex64; values of meta that are bytes or arrays become u8 or c32."""
     pairs = pmt.make_dict()
     for name, value in meta.items():
-        pairs = pmt.dict_add(pairs, pmt.intern(name), _to_pmt(value))
+        pairs = pmt.dict_add(pairs, _intern(name), _to_pmt(value))
     return pmt.cons(pairs, _vector(vector))
 
 
@@ -38,8 +41,8 @@ def split(message: Any) -> tuple[dict[str, Value], np.ndarray] | None:
         return None
     meta = {}
     items = pmt.dict_items(pmt.car(message))
-    for i in range(pmt.length(items)):
-        pair = pmt.nth(i, items)
+    while pmt.is_pair(items):
+        pair, items = pmt.car(items), pmt.cdr(items)
         if pmt.is_symbol(pmt.car(pair)):
             meta[pmt.symbol_to_string(pmt.car(pair))] = _from_pmt(pmt.cdr(pair))
     return meta, vector

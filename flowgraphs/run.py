@@ -2,6 +2,7 @@
 
     python3 -m flowgraphs.run IMAGE --db K.db --out DIR          loopback.grc without a window
     python3 -m flowgraphs.run IMAGE --db K.db --window           the same with its window, until that is closed
+    python3 -m flowgraphs.run IMAGE --worker tcp://127.0.0.1:5757 --snr 10 --eve-snr 5 --codec ae8x4+outer
 
 Writes what `privsc run` writes. Runs in the distribution's Python; the worker runs in .venv.
 """
@@ -22,6 +23,7 @@ from pathlib import Path
 from types import ModuleType
 
 ROOT = Path(__file__).parents[1]
+CODECS = ("image8x2", "image8x4", "image8x8", *(f"ae8x{n}{end}" for n in (2, 4, 8) for end in ("", "+outer")))
 MODELS_PYTHON = ROOT / ".venv" / "bin" / "python"
 
 
@@ -65,8 +67,26 @@ def options(arguments: argparse.Namespace, endpoint: str) -> dict:
     return {
         "image": str(arguments.image), "worker": endpoint, "folder": str(arguments.out), "snr_of_bob": arguments.snr,
         "snr_of_eve": eve, "cfo": arguments.cfo, "clock_ppm": arguments.clock_ppm, "seed": arguments.seed,
-        "max_side": arguments.max_side, "class_word": arguments.eve_class,
+        "max_side": arguments.max_side, "class_word": arguments.eve_class, "codec": arguments.codec,
     }  # fmt: skip
+
+
+def say(line: str) -> None:
+    """Where the run is, on a terminal; the next line takes its place."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{line[:120]}", end="", file=sys.stderr, flush=True)
+
+
+def progress(top) -> str:
+    """What the flowgraph is at."""
+    if not top.guard.counts["answered"]:
+        return "guard: looking for what is private"
+    sent, bob, eve = (one.counts["frames"] for one in (top.encoder, top.assembler_bob, top.assembler_eve))
+    if min(bob, eve) < sent:
+        width = 30 * bob // max(sent, 1)
+        return f"on the air [{'=' * width}{' ' * (30 - width)}] frames: {sent} sent, {bob} at Bob, {eve} at Eve"
+    waiting = [who for who in ("bob", "eve") if not getattr(top, f"recovery_{who}").counts["answered"]]
+    return f"recovery: {', '.join(waiting)}" if waiting else "report"
 
 
 def headless(program: Path, parameters: dict, timeout: float) -> dict:
@@ -74,8 +94,11 @@ def headless(program: Path, parameters: dict, timeout: float) -> dict:
     top = getattr(load(program), program.stem)(**parameters)
     top.start()
     try:
-        done = top.report.wait(timeout)
+        end = time.monotonic() + timeout
+        while not (done := top.report.wait(0.3)) and time.monotonic() < end:
+            say(progress(top))
     finally:
+        say("")
         top.stop()
         top.wait()
     names = ("source", "guard", "encoder", "receiver_bob", "receiver_eve", "assembler_bob", "assembler_eve",
@@ -98,7 +121,8 @@ def window(program: Path, parameters: dict) -> None:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line, checked."""
-    parser = argparse.ArgumentParser(prog="flowgraphs.run", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="flowgraphs.run", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("image", type=Path, help="photograph to send")
     parser.add_argument("--db", type=Path, metavar="K.db", help="privacy database K; not needed with --worker")
     parser.add_argument("--out", type=Path, default=Path("results/radio"), help="folder for the results")
@@ -108,6 +132,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--clock-ppm", type=float, default=50.0, help="offset of the sample clocks in ppm")
     parser.add_argument("--seed", type=int, default=0, help="of noise, fractional delay and recovery")
     parser.add_argument("--max-side", type=int, default=640, help="larger photographs are scaled down to this [px]")
+    parser.add_argument("--codec", default="image8x4", choices=CODECS, help="of the body; image8x4 if left out")
     parser.add_argument("--eve-class", default="", metavar="WORD", help="class word that Eve knows")
     parser.add_argument("--worker", metavar="ENDPOINT", help="a worker that runs already")
     parser.add_argument("--window", action="store_true", help="show the flowgraph's window")

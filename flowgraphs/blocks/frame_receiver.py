@@ -84,8 +84,15 @@ def publish(block, frame: BurstFrame) -> None:
     if frame.header.kind == Kind.HEAD:
         meta["symbols"] = frame.symbols  # repetitions of a broken head are combined
     block.message_port_pub(pmt.intern("ok" if frame.crc_ok else "fail"), pdu.make(meta, frame.body))
-    block.message_port_pub(pmt.intern("stats"), pdu.make({**_figures(frame), "crc_ok": frame.crc_ok}))
-    block.message_port_pub(pmt.intern("symbols"), pdu.make({}, frame.symbols[:_SHOWN]))
+    if _heard(block, "stats"):
+        block.message_port_pub(pmt.intern("stats"), pdu.make({**_figures(frame), "crc_ok": frame.crc_ok}))
+    if _heard(block, "symbols"):
+        block.message_port_pub(pmt.intern("symbols"), pdu.make({}, frame.symbols[:_SHOWN]))
+
+
+def _heard(block, port: str) -> bool:
+    """Is anything connected to a port: a message costs as much as some hundred samples."""
+    return pmt.is_pair(block.message_subscribers(pmt.intern(port)))
 
 
 def publish_refusals(block, refusals: Counter, said: Counter) -> None:

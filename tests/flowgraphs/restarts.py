@@ -1,10 +1,11 @@
 """Starts, stops and restarts every flowgraph many times, and counts what that leaves behind.
 
-    PYTHONPATH=. /usr/bin/python3 -m tests.flowgraphs.restarts [TIMES] [NAME...]        20 times, all, if left out
+    PYTHONPATH=. /usr/bin/python3 -m tests.flowgraphs.restarts [--window] [TIMES] [NAME...]    20, all, if left out
 
 A round builds the flowgraph's program, starts it, stops it, starts the same one again, stops it, and drops it. Counted
 are this process's threads, file descriptors, sockets among them, and child processes, before (one round is for what is
-made once) and after. A flowgraph for a radio that is not here is named with the driver's words.
+made once) and after. With --window it is the program with its window, shown on a display that nobody sees. A flowgraph
+for a radio that is not here is named with the driver's words.
 """
 
 from __future__ import annotations
@@ -54,23 +55,33 @@ def options(graph: dict) -> dict[str, str]:
     return dict.fromkeys(parameters & bound, "tcp://127.0.0.1:*")
 
 
-def once(program: type, arguments: dict[str, str]) -> None:
-    """One round."""
+def once(program: type, arguments: dict[str, str], application=None) -> None:
+    """One round. application: Qt's, where the program has a window."""
     top = program(**arguments)
     for _ in range(2):
         top.start()
+        if application is not None:
+            top.show()
+            for _ in range(5):
+                application.processEvents()
+                time.sleep(0.01)
         time.sleep(0.01)
         top.stop()
         top.wait()
+    if application is not None:
+        top.close()
+        top.deleteLater()
+        application.sendPostedEvents(None, 52)  # QEvent.DeferredDelete: now, not when an event loop would begin
+        application.processEvents()
     del top
     gc.collect()
 
 
-def rounds(source: Path, program: Path, times: int) -> tuple[dict[str, int], dict[str, int], float]:
+def rounds(source: Path, program: Path, times: int, application=None) -> tuple[dict[str, int], dict[str, int], float]:
     """(before, after, seconds)."""
     arguments = options(yaml.safe_load(source.read_text()))
     made = getattr(load(program), program.stem)
-    once(made, arguments)
+    once(made, arguments, application)
     before = state()
     end = time.monotonic() + _SETTLE  # the first round's own threads go
     while time.monotonic() < end and (now := state()) != before:
@@ -78,7 +89,7 @@ def rounds(source: Path, program: Path, times: int) -> tuple[dict[str, int], dic
         time.sleep(0.3)
     began = time.monotonic()
     for _ in range(times):
-        once(made, arguments)
+        once(made, arguments, application)
     seconds = time.monotonic() - began
     after, end = state(), time.monotonic() + _SETTLE
     while any(after[kind] > before[kind] for kind in KINDS) and time.monotonic() < end:
@@ -87,18 +98,23 @@ def rounds(source: Path, program: Path, times: int) -> tuple[dict[str, int], dic
     return before, after, seconds
 
 
-def main(times: int, names: list[str]) -> int:
+def main(times: int, names: list[str], window: bool = False) -> int:
     """Print a table; 1 where something was left behind."""
+    application = None
+    if window:
+        from PyQt5 import Qt
+
+        application = Qt.QApplication(["restarts"])
     chosen = [source for source in sources() if not names or source.stem in names]
     print(f"{times} rounds each: started, stopped, started again, stopped; before → after")
     print(f"{'flowgraph':18}" + "".join(f"{kind:>14}" for kind in KINDS) + f"{'s':>8}", flush=True)
     leaks = 0
     with tempfile.TemporaryDirectory(prefix="privsc-") as folder:
-        programs = build(chosen, Path(folder))
+        programs = build(chosen, Path(folder), window)
         for source, program in zip(chosen, programs, strict=True):
             faulthandler.dump_traceback_later(_HANG, exit=True)
             try:
-                before, after, seconds = rounds(source, program, times)
+                before, after, seconds = rounds(source, program, times, application)
             except RuntimeError as error:
                 if not needs_radio(yaml.safe_load(source.read_text())):
                     raise
@@ -108,12 +124,13 @@ def main(times: int, names: list[str]) -> int:
             cells = "".join(f"{f'{before[kind]} → {after[kind]}':>14}" for kind in KINDS)
             print(f"{source.stem:18}{cells}{seconds:8.1f}", flush=True)
     faulthandler.cancel_dump_traceback_later()
-    print(f"left behind: {leaks}")
+    print(f"left behind: {leaks}", flush=True)
     return int(leaks > 0)
 
 
 if __name__ == "__main__":
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    given = sys.argv[1:]
+    given = [one for one in sys.argv[1:] if one != "--window"]
     count = int(given.pop(0)) if given and given[0].isdigit() else 20
-    sys.exit(main(count, given))
+    code = main(count, given, "--window" in sys.argv)
+    os._exit(code)  # Qt's teardown at the interpreter's end is not what is looked at
