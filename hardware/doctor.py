@@ -243,7 +243,7 @@ class _Examination:
         expected, got = self.train.frames, len(self.found)
         if got >= expected // 2:
             metric = float(np.median(self.found.metric))
-            return Stage(name, True, f"{got} of {expected} preambles, correlation {metric:.2f}")
+            return Stage(name, True, f"{got} preambles, correlation {metric:.2f}")
         shifted = self._elsewhere()
         if shifted is not None:  # there, but too far beside the carrier: the next stage says so
             self.measures["cfo"] = round(shifted, 4)
@@ -316,9 +316,10 @@ class _Examination:
         wrong = self._wrong_messages()
         self.measures["message_error_rate"] = None if wrong is None else round(wrong, 6)
         snr = self.measures["snr_db"]
+        shown = "unknown" if snr is None else f"{snr:.1f} dB"
         if wrong is None or wrong < _WRONG:
-            return Stage(name, True, f"{100 * (wrong or 0):.2f} % of the messages are wrong, SNR {snr} dB")
-        return Stage(name, False, f"{100 * wrong:.1f} % of the messages are wrong at an SNR of {snr} dB", (
+            return Stage(name, True, f"{100 * (wrong or 0):.2f} % of the messages are wrong, SNR {shown}")
+        return Stage(name, False, f"{100 * wrong:.1f} % of the messages are wrong at an SNR of {shown}", (
             f"the codec {self.train.codec} needs some 6 dB: raise gains if the SNR is below that",
             "the SNR is fine? then both ends have different codec files: privsc models verify",
             "phase noise or echoes that change within a frame: shorter payloads, a lower sample_rate",

@@ -32,7 +32,7 @@ _CLOCK_PPM = 600.0
 _CLOCK_TEST = 40.0  # carrier / sample rate: so low that these ppm are no frequency offset to speak of (0.15 rad/sample)
 
 
-_NOISE_SNR, _CLEAN_SNR = 2.0, 20.0  # [dB] of the virtual radio: headers are read at the former, payloads are not
+_NOISE_SNR, _CLEAN_SNR = 1.0, 20.0  # [dB] of the virtual radio: headers are read at the former, payloads are not
 
 
 def injected(setup: Setup, fault: str | None) -> Setup:
