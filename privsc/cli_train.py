@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from privsc import cli_train_endtoend
 from privsc.cli_common import SeedOption, console, stages
 
 app = typer.Typer(no_args_is_help=True, help="Train the networks; an interrupted training goes on when it is repeated.")
@@ -117,3 +118,6 @@ def strangers(
     pets = list(read_pets(photos_folder(photos)))[::3]
     build(load_encoder(), [pet.image for pet in pets], out)
     console.print(f"{escape(str(out))}: {len(pets)} photographs")
+
+
+app.command(epilog=cli_train_endtoend.EPILOG)(cli_train_endtoend.endtoend)
