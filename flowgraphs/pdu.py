@@ -4,7 +4,7 @@ What the ports carry (keys; vector):
 
     photo     image_id, name; the encoded file                                          image source → guard
     image     image_id, height, width, what; [H W 3] pixels                             guard, recovery → sinks
-    payload   image_id, k_digest (bytes), head (bytes), best_effort; body               guard → frame encoder
+    payload   image_id, k_digest (bytes), head (bytes), coding; body                    guard → frame encoder
     sent      image_id, frames_sent, body_frames, channel_uses, samples, codec; empty   frame encoder → report
     frame     header fields, crc_ok, snr_db, cfo, clock_ppm, evm_db, start; [P + 4]     frame receiver → assembler
     received  image_id, k_digest, head, arrived and exact (packed bits), counts; body   assembler → recovery

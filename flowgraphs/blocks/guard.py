@@ -40,11 +40,12 @@ class guard(worker_block):
     def serve(self, client: WorkerClient, meta: dict, vector: np.ndarray) -> None:
         image_id = int(meta["image_id"])
         sent = {"image": image_of(meta, vector)} if "height" in meta else {"photo": vector}
-        answer = client.request("guard", self.params, sent)
+        params = self.params  # a callback may put others there
+        answer = client.request("guard", params, sent)
         result, buffers = answer.header["result"], answer.buffers
         names = ", ".join(entity["name"] for entity in result["entities"])
         self.message_port_pub(pmt.intern("original"), image_pdu(buffers["image"], image_id, "original"))
         self.message_port_pub(pmt.intern("masked"), image_pdu(buffers["masked"], image_id, "transmitted"))
         payload = {"image_id": image_id, "k_digest": bytes.fromhex(result["k_digest"]), "head": buffers["head"],
-                   "hidden": names, "seconds": float(answer.header["seconds"])}  # fmt: skip
+                   "hidden": names, "coding": params["coding"], "seconds": float(answer.header["seconds"])}  # fmt: skip
         self.message_port_pub(pmt.intern("payload"), pdu.make(payload, buffers["body"]))

@@ -120,8 +120,8 @@ class run_report(worker_block):
         sent, body = parts["sent"][0], parts["payload"][1]
         codec, _ = named(sent["codec"])
         figures = {"channel": self.channel, "snr_db": self.snr_db, "eve_snr_db": self.eve_snr_db,
-                   "codec": sent["codec"], "frames_sent": sent["frames_sent"],
-                   "channel_uses": sent["channel_uses"]}  # fmt: skip
+                   "codec": sent["codec"], "coding": parts["payload"][0].get("coding"),
+                   "frames_sent": sent["frames_sent"], "channel_uses": sent["channel_uses"]}  # fmt: skip
         for prefix, who in (("", "bob"), ("eve_", "eve")):
             seen = parts[who][0]
             figures[f"{prefix}message_error_rate"] = message_error_rate(body, seen, codec.k)

@@ -1,6 +1,6 @@
 """Our blocks beside GNU Radio's own ofdm_rx, in one process: frames delivered and samples a second.
 
-    PYTHONPATH=. /usr/bin/python3 -m tests.bench.bench_gnuradio [FRAMES]
+    PYTHONPATH=. /usr/bin/python3 -m tests.bench.bench_gnuradio [FRAMES] [delivery | speed]        500, both
 
 Both get 96-byte packets through ``channels.channel_model``; SNR is per symbol (per occupied subcarrier for OFDM). Ours
 also gets a carrier offset of 0.1 rad/sample, a clock offset of 50 ppm and a fractional delay; OFDM gets none of them.
@@ -173,11 +173,13 @@ def speed(frames: int) -> None:
         print(f"{name:60} {'':6} {rate:6.2f} {rate / theirs:13.2f}", flush=True)
 
 
-def main(frames: int) -> None:
+def main(frames: int, parts: list[str]) -> None:
     receive_ours(*ours("ae8x8", 50, PACKET))  # tables are made at the first use
-    delivery(frames)
-    speed(frames)
+    for name, part in (("delivery", delivery), ("speed", speed)):
+        if name in parts or not parts:
+            part(frames)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 500)
+    given = sys.argv[1:]
+    main(int(given.pop(0)) if given and given[0].isdigit() else 500, given)
