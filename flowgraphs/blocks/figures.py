@@ -59,9 +59,9 @@ class figures(gr.basic_block):
         """What the widget says, as HTML."""
         latest, counts = self._latest, dict(self.counts)
         parts = [f"<b>{form.format(latest[key])}</b> {name}" for key, name, form in MEASURED if key in latest]
-        parts.append(f"<b>{counts.pop('ok', 0)}</b> frames right, <b>{counts.pop('fail', 0)}</b> with a wrong CRC")
+        parts.append(f"<b>{counts.pop('ok', 0)}</b> frames right, <b>{counts.pop('fail', 0)}</b> wrong")
         refused = [f"<b>{count}</b> {html.escape(cause)}" for cause, count in sorted(counts.items()) if count]
-        refused = [one for one in refused if "payload_crc" not in one]  # the frames with a wrong CRC once more
+        refused = [one for one in refused if "payload_crc" not in one]  # the wrong frames once more
         if refused:
             parts.append("refused: " + ", ".join(refused))
         return " &nbsp;·&nbsp; ".join(parts)
