@@ -87,7 +87,7 @@ class Station:
         except OSError as error:
             self.close()
             raise StationError(f"{self._python} cannot be run ({error.strerror}); the radio side needs the "
-                               "distribution's Python with python3-numpy, python3-scipy and python3-zmq") from error  # fmt: skip
+                               "distribution's Python with python3-numpy, -scipy and -zmq") from error  # fmt: skip
         except zmq.ZMQError as error:
             self.close()
             raise StationError(f"no socket can be made in {self._folder} ({error})") from error

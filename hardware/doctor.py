@@ -1,7 +1,8 @@
 """Which stage of the link fails? A known train of frames goes out, what came back is looked at stage by stage.
 
     background ─┐
-    capture ────┴─► transmitter, overflow, energy, clipping, preamble, frequency, clock, continuity, header, payload, CRC
+    capture ────┴─► transmitter, overflow, energy, clipping, preamble, frequency, clock, continuity,
+                    header, payload, CRC
 
 The stages are in the order in which a signal meets them; the first that fails is the diagnosis, since all behind it
 fail with it. Works on samples: a radio's, a recording's, or made ones. numpy and scipy only.
@@ -66,9 +67,13 @@ def known_train(frames: int = 40, payload_bytes: int = 256, codec: str = "ae8x8"
                                 k_digest=bytes(frame.DIGEST_BYTES))  # fmt: skip
     symbols = modulate(headers, payloads, chosen)[:, TRAINING_SYMBOLS:]
     if fault == "header":
-        symbols[:, 100:HEADER_SYMBOLS] = rng.choice(np.array([1, 1j, -1, -1j], np.complex64), symbols[:, 100:HEADER_SYMBOLS].shape)
+        symbols[:, 100:HEADER_SYMBOLS] = rng.choice(
+            np.array([1, 1j, -1, -1j], np.complex64), symbols[:, 100:HEADER_SYMBOLS].shape
+        )
     if fault == "payload":
-        symbols[:, HEADER_SYMBOLS:] = rng.choice(np.array([1, 1j, -1, -1j], np.complex64), symbols[:, HEADER_SYMBOLS:].shape)
+        symbols[:, HEADER_SYMBOLS:] = rng.choice(
+            np.array([1, 1j, -1, -1j], np.complex64), symbols[:, HEADER_SYMBOLS:].shape
+        )
     if fault == "crc":  # one wrong message in every frame
         symbols[:, HEADER_SYMBOLS : HEADER_SYMBOLS + chosen.n] *= np.complex64(-1)
     transmitter: BurstTransmitter = unit_energy_transmitter(Layout(), gap)
@@ -120,7 +125,9 @@ def diagnose(samples: np.ndarray, background: np.ndarray, train: Train, *, sampl
     """samples: [N] complex64 of full scale 1, taken while the train was sent; background: [M], taken before; counts: of
     the radio (underflow, late, sequence); gaps: losses that the device reported; gain_follows: whether the level
     followed when the receiver's gain was lowered, None where nobody tried."""
-    return _Examination(samples, background, train, sample_rate, frequency, dict(counts or {}), list(gaps), gain_follows).run()
+    return _Examination(
+        samples, background, train, sample_rate, frequency, dict(counts or {}), list(gaps), gain_follows
+    ).run()
 
 
 class _Examination:
@@ -164,7 +171,11 @@ class _Examination:
         found = found.take(np.flatnonzero(found.metric > _CLEAR * expected))
         apart = found.start[:, None] - found.start[None, :]
         whole = np.rint(apart / self.train.period)
-        near = (whole != 0) & (np.abs(whole) <= 3) & (np.abs(apart - whole * self.train.period) < 0.003 * self.train.period)
+        near = (
+            (whole != 0)
+            & (np.abs(whole) <= 3)
+            & (np.abs(apart - whole * self.train.period) < 0.003 * self.train.period)
+        )
         lone = ~near.any(axis=1)
         return found.take(np.flatnonzero(~lone)) if len(found) > 1 else found
 
@@ -232,12 +243,12 @@ class _Examination:
             return Stage(name, True, f"the largest sample is {top:.2f} of full scale")
         stuck = self.gain_follows is False
         advice = (
-            ("switch rx.agc off and set rx.gain; the level did not follow when the gain was lowered: the automatic gain "
-             "is stuck, or a preamplifier in front is overdriven",) if stuck else ()
+            ("switch rx.agc off and set rx.gain; the level did not follow when the gain was lowered: the automatic "
+             "gain is stuck, or a preamplifier in front is overdriven",) if stuck else ()
         ) + ("lower rx.gain", "lower tx.gain or tx.amplitude", "put attenuators in the cable")  # fmt: skip
         what = "gain stuck: " if stuck else ""
-        return Stage(name, False, f"{what}{100 * max(clipped, at_full):.1f} % of the samples lie at {top:.2f} of full scale",
-                     advice)  # fmt: skip
+        share = 100 * max(clipped, at_full)
+        return Stage(name, False, f"{what}{share:.1f} % of the samples lie at {top:.2f} of full scale", advice)
 
     def _preamble(self, name: str) -> Stage:
         expected, got = self.train.frames, len(self.found)
@@ -268,7 +279,9 @@ class _Examination:
         cfo = self.measures["cfo"] if self.measures["cfo"] is not None else (
             float(np.median(self.found.cfo)) if len(self.found) else 0.0)  # fmt: skip
         offset = cfo * self.rate / (2 * np.pi)
-        self.measures.update(cfo=round(cfo, 4), cfo_hz=round(offset, 1), carrier_ppm=round(offset / self.frequency * 1e6, 2))
+        self.measures.update(
+            cfo=round(cfo, 4), cfo_hz=round(offset, 1), carrier_ppm=round(offset / self.frequency * 1e6, 2)
+        )
         told = f"{offset / 1e3:+.2f} kHz, {offset / self.frequency * 1e6:+.1f} ppm, {cfo:+.3f} rad/sample"
         if abs(cfo) <= MAX_CFO:
             return Stage(name, True, f"carriers differ by {told}")
@@ -294,8 +307,8 @@ class _Examination:
         if not jumps:
             return Stage(name, True, "frames keep their distance")
         self.measures["jumps"] = jumps
-        return Stage(name, False, f"the stream jumps by {', '.join(f'{jump:+d}' for jump in jumps[:5])} samples, and no "
-                                  "device reported a loss", (
+        shown = ", ".join(f"{jump:+d}" for jump in jumps[:5])
+        return Stage(name, False, f"the stream jumps by {shown} samples, and no device reported a loss", (
             "a driver that drops buffers silently: lower radio.sample_rate, larger buffers in rx.stream",
             "a virtual machine or a USB hub in between",
         ))  # fmt: skip
@@ -412,5 +425,3 @@ def spectrum(samples: np.ndarray, size: int = 1024) -> np.ndarray:
     parts = samples[: count * size].reshape(count, size)[:: max(1, count // 256)]
     power = np.mean(np.abs(np.fft.fft(parts * window, axis=1)) ** 2, axis=0) / (size * np.sum(window**2))
     return 10 * np.log10(np.maximum(np.fft.fftshift(power), 1e-16))
-
-

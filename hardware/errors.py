@@ -1,5 +1,5 @@
-"""Errors of the package: one root, one child per part. Each message is one line: what, its limit, the value got, what to
-do."""
+"""Errors of the package: one root, one child per part. Each message is one line: what, its limit, the value got, what
+to do."""
 
 
 class HardwareError(Exception):

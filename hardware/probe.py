@@ -66,7 +66,9 @@ def _same_kind(profile: Profile, arguments: dict[str, str], description: Descrip
     if profile.api == "soapy":
         return profile.device.get("driver") == arguments.get("driver")
     product = arguments.get("product", description.hardware).lower()
-    return profile.name[:2] == product[:2] and (profile.name in product or arguments.get("type") == profile.device["type"])
+    return profile.name[:2] == product[:2] and (
+        profile.name in product or arguments.get("type") == profile.device["type"]
+    )
 
 
 def _bare(api: str, arguments: dict[str, str]) -> Profile:

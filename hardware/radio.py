@@ -146,8 +146,8 @@ class Radio(ABC):
         """The transmitter's settings, or the reason why nothing may be sent."""
         if not self.transmit:
             raise TransmitRefused(
-                f"{self.profile.name}: transmission was not allowed; connect a cable with attenuators (or make sure that "
-                "you may use the band), then add --transmit"
+                f"{self.profile.name}: transmission was not allowed; connect a cable with attenuators (or make sure "
+                "that you may use the band), then add --transmit"
             )
         check_transmission(self.profile)
         assert self.profile.tx is not None

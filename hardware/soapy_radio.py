@@ -16,13 +16,14 @@ from hardware.radio import Description, Radio, Received, SideRanges, tuned
 try:
     import SoapySDR as soapy
 except ImportError as missing:  # the message is for whoever asks for a radio, not for whoever imports this
-    soapy, _MISSING = None, missing
+    soapy = None
+    _MISSING: ImportError | None = missing
 else:
     _MISSING = None
 
 _OURS = ("CF32", "CS16")
-# Their received CS16 is 12 bits of full scale 2048 (LimeSuite: in some versions), which would tell levels wrong by 24 dB;
-# the Python interface of SoapySDR 0.8 cannot ask a driver for its full scale.
+# Their received CS16 is 12 bits of full scale 2048 (LimeSuite: in some versions), which would tell levels wrong by
+# 24 dB; the Python interface of SoapySDR 0.8 cannot ask a driver for its full scale.
 _TWELVE_BITS = ("plutosdr", "bladerf", "lime")
 _MAX_WRITE = 1 << 16  # [samples] handed over at once
 
@@ -149,8 +150,8 @@ class SoapyRadio(Radio):
             put(f"{name}.dc_correction", device.setDCOffsetMode, side.dc_correction)
         if device.hasIQBalanceMode(way, at):
             put(f"{name}.iq_correction", device.setIQBalanceMode, side.iq_correction)
-        for key, value in side.settings.items():
-            put(f"{name}.settings.{key}", device.writeSetting, key, value)
+        for key, text in side.settings.items():
+            put(f"{name}.settings.{key}", device.writeSetting, key, text)
         return {
             "frequency": device.getFrequency(way, at), "sample_rate": device.getSampleRate(way, at),
             "bandwidth": device.getBandwidth(way, at), "gain": device.getGain(way, at),
@@ -181,7 +182,9 @@ class SoapyRadio(Radio):
             self.tell_overflow()
             return Received(0, None)
         if got.ret not in (soapy.SOAPY_SDR_TIMEOUT, 0):
-            raise DeviceError(f"{self.profile.name}: reception broke off ({soapy.errToStr(got.ret)}); is it plugged in?")
+            raise DeviceError(
+                f"{self.profile.name}: reception broke off ({soapy.errToStr(got.ret)}); is it plugged in?"
+            )
         self.counts["timeout"] += 1
         return Received(0, None)
 

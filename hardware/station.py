@@ -6,7 +6,8 @@ Messages are those of ``privsc.wire``: a JSON header and raw buffers. Each reque
 second, statistics are told in between with id 0. It ends when told to, on SIGINT and SIGTERM, and when whoever started
 it is gone (its standard input ends): the device is then off, files are closed.
 
-Requests: probe, open, receive, load, transmit, sent, silence, stop, capture, gain, setting, sensors, counts, replay, close.
+Requests: probe, open, receive, load, transmit, sent, silence, stop, capture, gain, setting, sensors, counts, replay,
+close.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import zmq
 
 from hardware.chain import Chain, frame_event
 from hardware.errors import HardwareError, StationError
+from hardware.priority import hurry
 from hardware.probe import probe
 from hardware.profile import from_dict
 from hardware.radio import Radio, open_radio
@@ -40,7 +42,6 @@ MAX_CAPTURE = 1 << 24  # [samples]
 _OUTBOX = 4096  # messages; what does not fit is dropped and counted, the radio is not held up
 _READ = 8192  # [samples] of a capture read at once
 _TICK = 10  # [ms]
-_NICE = -15  # of the threads that serve a device: before everything else on a busy computer, yet not alone
 _SWITCH = 2e-4  # [s] after which a thread that waits gets the interpreter: the device's is not to wait 5 ms for it
 
 Answer = tuple[dict[str, Any], dict[str, np.ndarray]]
@@ -64,7 +65,9 @@ class Station:
     def request(self, message: wire.Message) -> Answer:
         """Do what a request asks. Raises HardwareError with the one line that its sender is told."""
         name = message.header.get("op")
-        work: Callable[[dict, dict], Answer] | None = getattr(self, f"_do_{name}", None) if isinstance(name, str) else None
+        work: Callable[[dict, dict], Answer] | None = (
+            getattr(self, f"_do_{name}", None) if isinstance(name, str) else None
+        )
         if work is None:
             raise StationError(f"the radio process knows no request {name!r}")
         params = message.header.get("params", {})
@@ -105,7 +108,7 @@ class Station:
 
     def _do_open(self, params: dict, buffers: dict) -> Answer:
         self.close()
-        hurried = _hurry()
+        hurried = hurry()
         profile = from_dict(params["profile"])
         self.radio = open_radio(profile, bool(params.get("transmit")))
         directions = params.get("directions", [])
@@ -131,9 +134,11 @@ class Station:
                        for one in params.get("chains", [])]  # fmt: skip
         self.gaps = []
         if params.get("record"):
-            self._file = Path(params["record"]).open("wb", buffering=1 << 20)
+            self._file = Path(params["record"]).open("wb", buffering=1 << 20)  # noqa: SIM115 (closed by _close_file)
         radio.start(("rx",), params.get("at"))
-        self.receiving = Receiving(radio, list(self.chains), blocks=params.get("blocks", 64), file=self._file, gap=self._gap)
+        self.receiving = Receiving(
+            radio, list(self.chains), blocks=params.get("blocks", 64), file=self._file, gap=self._gap
+        )
         self.receiving.start()
         return {"now": radio.now()}, {}
 
@@ -292,20 +297,6 @@ class Station:
             self.radio = None
 
 
-def _hurry() -> bool:
-    """Priority for the calling thread and for those that it will start, the driver's too; False where the system does
-    not grant it. Linux shares the processor among sessions first: ours, if it is our own, needs priority as well."""
-    try:
-        os.setpriority(os.PRIO_PROCESS, 0, _NICE)
-        if os.getsid(0) == os.getpid():
-            Path("/proc/self/autogroup").write_text(str(_NICE), encoding="ascii")
-    except FileNotFoundError:  # a kernel that knows no such groups
-        return True
-    except OSError:
-        return False
-    return True
-
-
 def _numbered(event: Answer) -> Answer:
     fields, buffers = event
     return {"id": 0, **fields}, buffers
@@ -374,8 +365,8 @@ class Server:
             except (HardwareError, PhyError, OSError) as error:
                 answer = wire.encode({"id": message.id, "ok": False, "message": " ".join(str(error).split())})
             except (KeyError, TypeError, ValueError, wire.WireError) as error:
-                answer = wire.encode({"id": message.id, "ok": False,
-                                      "message": f"{message.header.get('op')}: bad request ({type(error).__name__}: {error})"})  # fmt: skip
+                told = f"{message.header.get('op')}: bad request ({type(error).__name__}: {error})"
+                answer = wire.encode({"id": message.id, "ok": False, "message": told})
             self._answers.put(answer)
 
 

@@ -10,13 +10,13 @@ counted; the device is read on, and the next frame after the gap is found like a
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import numpy as np
@@ -187,7 +187,7 @@ class Receiving:
             index, filled = item
             raw = self._ring[index][:filled]
             if self.file is not None:
-                self.file.write(raw.view(np.uint8))
+                self.file.write(raw.view(np.uint8).data)
             samples = to_complex(raw, self._converted)
             self.level.add(samples)
             for consumer in self.consumers:
@@ -293,8 +293,8 @@ class Sending:
 def statistics(receiving: Receiving | None, sending: Sending | None, radio: Radio) -> dict[str, Any]:
     """What is told once a second: counts of the radio, of the threads, the level, the memory, and
     how many threads and open files (sockets too) this process has."""
-    told: dict[str, Any] = {"radio": dict(radio.counts), "memory_kib": resident_kib(),
-                            "threads": len(os.listdir("/proc/self/task")), "files": len(os.listdir("/proc/self/fd"))}  # fmt: skip
+    told: dict[str, Any] = {"radio": dict(radio.counts), "memory_kib": resident_kib()}
+    told["threads"], told["files"] = (len(list(Path(f"/proc/self/{name}").iterdir())) for name in ("task", "fd"))
     if receiving is not None:
         told["receiving"] = {**receiving.counts, "waiting": receiving.waiting, "level": receiving.level.read()}
     if sending is not None:
@@ -304,5 +304,4 @@ def statistics(receiving: Receiving | None, sending: Sending | None, radio: Radi
 
 def resident_kib() -> int:
     """Resident memory of this process [KiB]."""
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * 4
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * 4

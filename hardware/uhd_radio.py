@@ -15,7 +15,8 @@ from hardware.soapy_radio import _clear
 try:
     import uhd
 except ImportError as missing:  # the message is for whoever asks for a USRP, not for whoever imports this
-    uhd, _MISSING = None, missing
+    uhd = None
+    _MISSING: ImportError | None = missing
 else:
     _MISSING = None
 
@@ -41,7 +42,7 @@ class UhdRadio(Radio):
     def __init__(self, profile: Profile, transmit: bool, usrp: Any = None):
         _require()
         super().__init__(profile, transmit)
-        self._usrp, self._rx, self._tx = usrp, None, None
+        self._usrp, self._rx, self._tx = usrp, None, None  # type: Any, Any, Any
         self._first_write = True
         if usrp is None:
             wanted = _arguments(profile.device)
@@ -79,7 +80,8 @@ class UhdRadio(Radio):
             sample_rate=(_span(call("get", name, "rates", at)),),
             bandwidth=(_span(call("get", name, "bandwidth_range", at)),),
             gain=_span(call("get", name, "gain_range", at)),
-            gains={stage: _span(call("get", name, "gain_range", stage, at)) for stage in call("get", name, "gain_names", at)},
+            gains={stage: _span(call("get", name, "gain_range", stage, at))
+                   for stage in call("get", name, "gain_names", at)},
             formats=tuple(_CPU_FORMATS),
             agc=name == "rx" and str(self._usrp.get_mboard_name(0)).startswith(("B2", "E3")),
         )  # fmt: skip
@@ -129,7 +131,9 @@ class UhdRadio(Radio):
             put("rx.dc_correction", "dc_offset", side.dc_correction)
             put("rx.iq_correction", "iq_balance", side.iq_correction)
         for key in side.settings:
-            raise DeviceError(f"{profile.name}: {name}.settings.{key}: UHD has no settings; use device or stream arguments")
+            raise DeviceError(
+                f"{profile.name}: {name}.settings.{key}: UHD has no settings; use device or stream arguments"
+            )
         return {
             "frequency": self._call("get", name, "freq", at), "sample_rate": self._call("get", name, "rate", at),
             "bandwidth": self._call("get", name, "bandwidth", at), "gain": self._call("get", name, "gain", at),

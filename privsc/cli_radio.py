@@ -66,7 +66,8 @@ def _ranges_table(description: dict[str, Any]) -> Table:
         gain = "–" if one["gain"] is None else f"{one['gain'][0]:g} to {one['gain'][1]:g} dB"
         table.add_row(
             f"{side}, {one['channels']} channels" if one["channels"] > 1 else side, _spans(one["frequency"], "Hz"),
-            _spans(one["sample_rate"], "sps"), gain, " ".join(f"{k} {v[0]:g}..{v[1]:g}" for k, v in one["gains"].items()),
+            _spans(one["sample_rate"], "sps"), gain,
+            " ".join(f"{k} {v[0]:g}..{v[1]:g}" for k, v in one["gains"].items()),
             " ".join(one["antennas"]), " ".join(one["formats"]),
         )  # fmt: skip
     return table
@@ -165,7 +166,8 @@ def loopback(
 
 InjectOption = Annotated[
     str | None,
-    typer.Option(metavar="FAULT", help="Practise: break the virtual radio on purpose ('all': in every way; a wrong name lists them)."),
+    typer.Option(metavar="FAULT",
+                 help="Break the virtual radio to practise ('all': every way; a wrong name lists them)."),
 ]  # fmt: skip
 
 
@@ -208,7 +210,8 @@ def doctor(
         names = f"{setup.sender.name if setup.sender else ''} to {setup.bob.name}"
         results.add("doctor.png", doctor_picture(told, setup.bob.sample_rate, f"{names}: {told.verdict}"))
         results.add("doctor.json", to_json({"verdict": told.verdict, "measures": told.measures, "stages": [
-            {"name": s.name, "ok": s.ok, "found": s.found, "advice": list(s.advice)} for s in told.stages]}))  # fmt: skip
+            {"name": s.name, "ok": s.ok, "found": s.found, "advice": list(s.advice)}
+            for s in told.stages]}))  # fmt: skip
     table = Table("stage", "", "found")
     for one in told.stages:
         table.add_row(one.name, {True: "ok", False: "[bold red]fails[/bold red]", None: "–"}[one.ok], escape(one.found))
@@ -243,7 +246,9 @@ def _practise(setup: Any, out: Path) -> None:
             name = fault or "healthy"
             results.add(f"doctor-{name}.png", doctor_picture(told, setup.bob.sample_rate, f"{name}: {told.verdict}"))
     console.print(table)
-    console.print(f"{len(INJECTIONS) + 1 - wrong} of {len(INJECTIONS) + 1} named right; pictures in {escape(str(results.path))}")
+    console.print(
+        f"{len(INJECTIONS) + 1 - wrong} of {len(INJECTIONS) + 1} named right; pictures in {escape(str(results.path))}"
+    )
     if wrong:
         raise typer.Exit(1)
 
@@ -307,9 +312,12 @@ def calibrate(
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     write_atomic(out, user_profile(base, used, side, best, rows, stamp).encode())
     console.print(f"best: {best['gain']:g} dB with SNR {best['snr_db']:.1f} dB; receiver's reference "
-                  f"{-(best['carrier_ppm'] or 0):+.2f} ppm beside the sender's; written to {escape(str(out))}")  # fmt: skip
+                  f"{-(best['carrier_ppm'] or 0):+.2f} ppm beside the sender's; written to "
+                  f"{escape(str(out))}")  # fmt: skip
 
 
 app.command(epilog="Example: privsc radio record antenna --profile rtlsdr --seconds 10")(cli_radio_record.record)
-app.command(epilog="Example: privsc radio replay antenna --as bob --db K.db --out results/replay")(cli_radio_record.replay)
+app.command(epilog="Example: privsc radio replay antenna --as bob --db K.db --out results/replay")(
+    cli_radio_record.replay
+)
 app.command(epilog="Example: privsc radio soak --profile virtual --minutes 10")(cli_radio_record.soak)

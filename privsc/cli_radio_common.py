@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from privsc.radio import Setup
 
 ProfileOption = Annotated[
-    str, typer.Option("--profile", metavar="NAME|FILE.toml", help="Radio that sends, and receives where no other is named.")
+    str, typer.Option("--profile", metavar="NAME|FILE.toml", help="Radio that sends; receives too if it is alone.")
 ]  # fmt: skip
 RxProfileOption = Annotated[
     str | None, typer.Option("--rx-profile", metavar="NAME|FILE.toml", help="Bob's radio; 'same' for the sender's own.")
@@ -20,16 +20,22 @@ EveProfileOption = Annotated[
     typer.Option("--eve-profile", metavar="NAME|FILE.toml", help="Eve's radio; 'none': her chain hears Bob's capture."),
 ]
 ArgsOption = Annotated[
-    str | None, typer.Option("--args", metavar="KEY=VALUE,...", help="Device arguments over the profile's, as serial=...")
+    str | None, typer.Option("--args", metavar="KEY=VALUE,...", help="Device arguments on top of the profile's.")
 ]  # fmt: skip
-RxArgsOption = Annotated[str | None, typer.Option("--rx-args", metavar="KEY=VALUE,...", help="The same of Bob's radio.")]
-EveArgsOption = Annotated[str | None, typer.Option("--eve-args", metavar="KEY=VALUE,...", help="The same of Eve's radio.")]
+RxArgsOption = Annotated[
+    str | None, typer.Option("--rx-args", metavar="KEY=VALUE,...", help="The same of Bob's radio.")
+]
+EveArgsOption = Annotated[
+    str | None, typer.Option("--eve-args", metavar="KEY=VALUE,...", help="The same of Eve's radio.")
+]
 FrequencyOption = Annotated[float | None, typer.Option("--frequency", metavar="HZ", help="Carrier, in all profiles.")]
 RateOption = Annotated[float | None, typer.Option("--rate", metavar="SPS", help="Sample rate, in all profiles.")]
-TxGainOption = Annotated[float | None, typer.Option("--tx-gain", metavar="DB", help="Transmit gain over the profile's.")]
+TxGainOption = Annotated[
+    float | None, typer.Option("--tx-gain", metavar="DB", help="Transmit gain over the profile's.")
+]
 RxGainOption = Annotated[float | None, typer.Option("--rx-gain", metavar="DB", help="Bob's receive gain.")]
 TransmitOption = Annotated[
-    bool, typer.Option("--transmit", help="Allow transmission: a cable with attenuators is connected, or the band is yours.")
+    bool, typer.Option("--transmit", help="Allow transmission: into a cable with attenuators, or the band is yours.")
 ]  # fmt: skip
 
 

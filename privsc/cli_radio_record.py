@@ -60,7 +60,8 @@ def record(
         raise RecordingError("--image and --db belong together: a photograph is guarded before it is sent")
     data = sigmf_io.partial_data(name)
     setup = chosen_setup(profile, rx_profile, "none", args, rx_args, None, frequency=frequency, rate=rate,
-                         tx_gain=tx_gain, rx_gain=rx_gain, transmit=transmit, send=image is not None, seed=seed)  # fmt: skip
+                         tx_gain=tx_gain, rx_gain=rx_gain, transmit=transmit, send=image is not None,
+                         seed=seed)  # fmt: skip
     check_allowed(setup)
     shown = Line()
     try:
@@ -86,8 +87,9 @@ def record(
         data.unlink(missing_ok=True)
     told = ended[BOB]["chains"][BOB]
     size = meta.with_suffix(".sigmf-data").stat().st_size
-    console.print(f"{ended[BOB]['samples']} samples ({size / 1e6:.1f} MB), {told['frames']} frames, {told['crc_ok']} exact, "
-                  f"SNR {number(told['snr_db'], 1, ' dB')}, {len(air.gaps)} gaps; {escape(str(meta))}")  # fmt: skip
+    console.print(f"{ended[BOB]['samples']} samples ({size / 1e6:.1f} MB), {told['frames']} frames, "
+                  f"{told['crc_ok']} exact, SNR {number(told['snr_db'], 1, ' dB')}, {len(air.gaps)} gaps; "
+                  f"{escape(str(meta))}")  # fmt: skip
 
 
 def _to_send(image: Path | None, database: Path | None, seed: int, codec: str, stage: Any) -> tuple[Any, Any, Any]:
@@ -124,7 +126,9 @@ def replay(
     name: NameArgument,
     out: OutOption,
     who: Annotated[str, typer.Option("--as", help="Whose chain: bob or eve.")] = "bob",
-    database: Annotated[Path | None, typer.Option("--db", metavar="K.db", help="Privacy database K; Bob needs it.")] = None,
+    database: Annotated[
+        Path | None, typer.Option("--db", metavar="K.db", help="Privacy database K; Bob needs it.")
+    ] = None,
     eve_class: Annotated[str | None, typer.Option(metavar="WORD", help="Class word that Eve knows.")] = None,
     seed: SeedOption = 0,
     steps: Annotated[int | None, typer.Option(help="Denoising steps of the recovery.")] = None,
@@ -149,9 +153,13 @@ def replay(
             results.add("received.png", encode_png(seen.heard.image))
             results.add(f"{who}.png", encode_png(seen.restored))
             results.add("report.json", to_json({**figures, **more}))
-    same = {True: "bit by bit those of the live run", False: "NOT those of the live run", None: "not held against a live run"}
-    console.print(f"{who}: {figures['frames']} frames, {figures['crc_ok']} exact; payloads are {same[figures['identical']]} "
-                  f"(SHA-256 {figures['payload_sha256'][:16]})")  # fmt: skip
+    same = {
+        True: "bit by bit those of the live run",
+        False: "NOT those of the live run",
+        None: "not held against a live run",
+    }
+    console.print(f"{who}: {figures['frames']} frames, {figures['crc_ok']} exact; payloads are "
+                  f"{same[figures['identical']]} (SHA-256 {figures['payload_sha256'][:16]})")  # fmt: skip
     console.print(f"results in {escape(str(results.path))}" + (f"; {more['failure']}" if more["failure"] else ""))
     if figures["identical"] is False:
         raise RecordingError(f"{name}: the payloads differ from those of the live run; another version of numpy, scipy "
@@ -193,7 +201,9 @@ def soak(
     rx_gain: RxGainOption = None,
     transmit: TransmitOption = False,
     minutes: Annotated[float, typer.Option(min=0.05, max=1440, help="How long.")] = 10.0,
-    overflows: Annotated[int, typer.Option(min=0, max=10000, help="Overflows to inject on the way (virtual radio).")] = 0,
+    overflows: Annotated[
+        int, typer.Option(min=0, max=10000, help="Overflows to inject on the way (virtual radio).")
+    ] = 0,
     snr: Annotated[float | None, typer.Option(metavar="DB", help="Es/N0 of the virtual radio; 20 if left out.")] = None,
 ) -> None:
     """Send and receive at once for minutes; tells frames, overflows and the growth of memory.

@@ -59,14 +59,19 @@ class Setup:
     def __post_init__(self) -> None:
         one = self.sender is self.bob
         if self.sender is not None and self.sender.tx is None:
-            raise ProfileError(f"{self.sender.name}: tx: this radio only receives; choose another --profile to send with")
+            raise ProfileError(
+                f"{self.sender.name}: tx: this radio only receives; choose another --profile to send with"
+            )
         if one and self.bob.duplex == "half":
             raise ProfileError(f"{self.bob.name}: duplex: it cannot hear while it sends; give a second device with "
                                "--rx-profile (and --rx-args serial=... where both are of a kind)")  # fmt: skip
         for profile in filter(None, (self.bob, self.eve)):
             if profile.rx is None:
                 raise ProfileError(f"{profile.name}: rx: is missing; this radio cannot receive")
-            if self.sender is not None and abs(profile.sample_rate - self.sender.sample_rate) > 1e-6 * profile.sample_rate:
+            if (
+                self.sender is not None
+                and abs(profile.sample_rate - self.sender.sample_rate) > 1e-6 * profile.sample_rate
+            ):
                 raise ProfileError(f"{profile.name}: radio.sample_rate: must be the sender's, "
                                    f"{self.sender.sample_rate:g}; got {profile.sample_rate:g}")  # fmt: skip
 
@@ -332,5 +337,3 @@ def payload_digest(ear: Ear) -> str:
         state.update(one.header.pack())
         state.update(one.body.tobytes())
     return state.hexdigest()
-
-

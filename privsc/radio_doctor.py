@@ -1,7 +1,7 @@
 """`privsc radio doctor` and `calibrate`: a known train of frames through the devices, and what comes back.
 
-    silence ──capture──► background ─┐
-    train on the air ──capture───────┴─► hardware.doctor.diagnose ──► stages, figures
+silence ──capture──► background ─┐
+train on the air ──capture───────┴─► hardware.doctor.diagnose ──► stages, figures
 """
 
 from __future__ import annotations
@@ -195,7 +195,9 @@ def sweep(examination: Examination, gains: list[float], side: str = "rx",
         told = examination.diagnose()
         names = ("snr_db", "evm_db", "level_dbfs", "background_dbfs", "peak", "clipped", "frames_good", "preambles",
                  "carrier_ppm", "clock_ppm")  # fmt: skip
-        rows.append({"gain": round(gain, 3), "verdict": told.verdict, **{name: told.measures.get(name) for name in names}})
+        rows.append(
+            {"gain": round(gain, 3), "verdict": told.verdict, **{name: told.measures.get(name) for name in names}}
+        )
         if progress:
             progress(number + 1, len(gains), f"{gain:g} dB")
     return rows

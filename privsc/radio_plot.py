@@ -22,7 +22,10 @@ def doctor_picture(told: Diagnosis, sample_rate: float, title: str) -> bytes:
     (spectrum, symbols), (level, stages) = figure.subplots(2, 2, width_ratios=(1.35, 1))
     figure.suptitle(title)
 
-    for values, colour, name in ((told.background, _QUIET, "nobody sends"), (told.spectrum, _SIGNAL, "train on the air")):
+    for values, colour, name in (
+        (told.background, _QUIET, "nobody sends"),
+        (told.spectrum, _SIGNAL, "train on the air"),
+    ):
         if len(values):
             at = (np.arange(len(values)) / len(values) - 0.5) * sample_rate / 1e3
             spectrum.plot(at, values, color=colour, linewidth=0.9, label=name)
@@ -66,7 +69,8 @@ def sweep_picture(rows: list[dict[str, Any]], chosen: dict[str, Any] | None, sid
     above, below = figure.subplots(2, 1, sharex=True)
     gains = [row["gain"] for row in rows]
     for axes, names in ((above, (("snr_db", _SIGNAL, "SNR"), ("evm_db", UNMET, "EVM"))),
-                        (below, (("level_dbfs", _SIGNAL, "train"), ("background_dbfs", _QUIET, "nobody sends")))):  # fmt: skip
+                        (below, (("level_dbfs", _SIGNAL, "train"),
+                                 ("background_dbfs", _QUIET, "nobody sends")))):  # fmt: skip
         for key, colour, name in names:
             values = [np.nan if row[key] is None else row[key] for row in rows]
             axes.plot(gains, values, "o-", color=colour, markersize=4, label=name)

@@ -71,7 +71,9 @@ def set_noise(air: Air, factor: float, snr_db: float | None, eve_snr_db: float |
     if snr_db is not None or setup.bob.virtual:
         air.noise_for(DEFAULT_SNR if snr_db is None else snr_db, factor, BOB)
     if setup.eve is not None and (eve_snr_db is not None or setup.eve.virtual):
-        air.noise_for(eve_snr_db if eve_snr_db is not None else snr_db if snr_db is not None else DEFAULT_SNR, factor, EVE)
+        air.noise_for(
+            eve_snr_db if eve_snr_db is not None else snr_db if snr_db is not None else DEFAULT_SNR, factor, EVE
+        )
     elif eve_snr_db is not None:
         air.noise_for(eve_snr_db, factor, EVE)  # says why not
 
@@ -104,7 +106,9 @@ def frames_csv(ears: dict[str, Ear]) -> bytes:
     table.writeheader()
     for ear in ears.values():
         for event in ear.events:
-            table.writerow({key: round(value, 6) if isinstance(value, float) else value for key, value in event.items()})
+            table.writerow(
+                {key: round(value, 6) if isinstance(value, float) else value for key, value in event.items()}
+            )
     return text.getvalue().encode()
 
 

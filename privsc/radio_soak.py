@@ -37,9 +37,9 @@ def train(codec: str = "image8x4") -> tuple[np.ndarray, int]:
 
 @dataclass
 class Soaked:
-    """seconds: of streaming; memory: [(seconds, KiB)] of the radio process, handles: its (threads, open files) at the same
-    times; injected, overflows: counts; frames, good,
-    skipped: of Bob's chain; samples: received; behind: samples dropped because the chain was too slow."""
+    """seconds: of streaming; memory: [(seconds, KiB)] of the radio process, handles: its (threads, open files) at the
+    same times; injected, overflows: counts; frames, good, skipped: of Bob's chain; samples: received; behind: samples
+    dropped because the chain was too slow."""
 
     seconds: float
     sample_rate: float
@@ -74,18 +74,18 @@ class Soaked:
     def lines(self) -> list[str]:
         """The report."""
         told = [
-            f"{self.seconds:.0f} s at {self.sample_rate / 1e6:g} Msps: {self.samples / 1e6:.1f} million samples received, "
-            f"{self.sent / 1e6:.1f} sent; {self.samples / self.seconds / 1e6:.3f} Msps",
+            f"{self.seconds:.0f} s at {self.sample_rate / 1e6:g} Msps: {self.samples / 1e6:.1f} million samples "
+            f"received, {self.sent / 1e6:.1f} sent; {self.samples / self.seconds / 1e6:.3f} Msps",
             f"frames: {self.frames} received, {self.good} exact, {self.skipped} missing",
             f"overflows {self.overflows} ({self.injected} injected), underflows {self.underflows}, late {self.late}, "
             f"samples dropped by us {self.behind}",
-            f"processor: {100 * self.cpu_seconds / self.seconds:.0f} % of one core for driver, both directions and chain",
+            f"processor: {100 * self.cpu_seconds / self.seconds:.0f} % of one core: driver, both directions, chain",
         ]  # fmt: skip
         if self.injected:
             told.append(f"{self.overflows} overflows cost {self.hit} frames")
         if (grown := self.growth()) is not None:
-            told.append(f"memory of the radio process: {self.memory[-1][1] / 1024:.1f} MiB at the end, {grown[0]:+.0f} KiB "
-                        f"since {_WARM:.0f} s, {grown[1]:+.1f} KiB a minute")  # fmt: skip
+            told.append(f"memory of the radio process: {self.memory[-1][1] / 1024:.1f} MiB at the end, "
+                        f"{grown[0]:+.0f} KiB since {_WARM:.0f} s, {grown[1]:+.1f} KiB a minute")  # fmt: skip
         if self.handles:
             (threads, files), (had, held) = self.handles[-1], self.handles[0]
             told.append(f"threads {threads} ({threads - had:+d} since the start), open files and sockets {files} "

@@ -28,7 +28,8 @@ def photo(tmp_path):
 @pytest.mark.parametrize(("more", "words"), [
     ((), "pluto: this would transmit at 433.92 MHz; connect a cable with attenuators"),
     (("--transmit", "--tx-gain", 80), "pluto: tx.gain: must be at most safety.max_gain = 75 dB; got 80.0"),
-    (("--transmit", "--frequency", 446e6), "pluto: radio.frequency: the signal would occupy 445.675 to 446.325 MHz, safety.frequencies allows 433.05 MHz to 434.79 MHz or"),
+    (("--transmit", "--frequency", 446e6), "pluto: radio.frequency: the signal would occupy 445.675 to 446.325 MHz, "
+                                           "safety.frequencies allows 433.05 MHz to 434.79 MHz or"),
     (("--transmit", "--rate", 5e6), "pluto: radio.frequency: the signal would occupy"),
     (("--transmit", "--rate", 1e5), "pluto: radio.sample_rate: must lie in"),
     (("--transmit", "--rx-gain", 90), "pluto: rx.gain: must lie in 0 dB to 73 dB; got 90.0"),
@@ -49,10 +50,12 @@ def test_every_command_that_transmits_asks(capsys, tmp_path, photo):
 
 @pytest.mark.parametrize(("arguments", "words"), [
     (("soak", "--profile", "rtlsdr"), "rtlsdr: tx: this radio only receives"),
-    (("soak", "--profile", "hackrf", "--transmit"), "hackrf: duplex: it cannot hear while it sends; give a second device with --rx-profile"),
+    (("soak", "--profile", "hackrf", "--transmit"),
+     "hackrf: duplex: it cannot hear while it sends; give a second device with --rx-profile"),
     (("soak", "--profile", "plutto"), "no profile is named 'plutto'"),
     (("soak", "--args", "serial"), "--args: must be KEY=VALUE"),
-    (("doctor", "--profile", "pluto", "--rx-profile", "same", "--transmit", "--inject", "cfo"), "faults are only made in virtual radios"),
+    (("doctor", "--profile", "pluto", "--rx-profile", "same", "--transmit", "--inject", "cfo"),
+     "faults are only made in virtual radios"),
     (("doctor", "--inject", "bogus"), "--inject: must be one of silent, wrong-frequency"),
     (("calibrate", "--out", "mine.txt"), "--out: must end in .toml"),
     (("replay", "gone", "--out", "o", "--as", "mallory"), "--as: must be bob or eve"),
@@ -71,5 +74,7 @@ def test_a_profile_of_ones_own_is_refused_by_the_field(capsys, tmp_path):
 
 @pytest.mark.radio("SoapySDR", "numpy", "scipy", "zmq")
 def test_a_radio_that_is_not_there_is_one_line(capsys):
-    told = refusal(capsys, "soak", "--profile", "pluto", "--rx-profile", "same", "--transmit", "--args", "uri=ip:192.0.2.1")
+    told = refusal(
+        capsys, "soak", "--profile", "pluto", "--rx-profile", "same", "--transmit", "--args", "uri=ip:192.0.2.1"
+    )
     assert "pluto: no device answers to driver=plutosdr, uri=ip:192.0.2.1 (is it plugged in, and its driver" in told

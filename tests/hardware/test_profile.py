@@ -86,7 +86,7 @@ def test_a_profile_that_makes_no_sense(tmp_path, text, words):
 
 
 def test_unknown_profiles_name_the_known_ones():
-    with pytest.raises(ProfileError, match="no profile is named 'plutto'; give a .toml file or one of b200, "):
+    with pytest.raises(ProfileError, match=r"no profile is named 'plutto'; give a \.toml file or one of b200, "):
         load("plutto")
     with pytest.raises(ProfileError, match=r"gone\.toml: no such file"):
         load("gone.toml")
@@ -117,7 +117,8 @@ def device(tx=None, rx=None, **more):
 @pytest.mark.parametrize(("told", "field"), [
     (device(rx=ranges(antennas=("B",))), "rx.antenna"), (device(rx=ranges(channels=0)), "rx"),
     (device(tx=ranges(frequency=((2e9, 3e9),))), "radio.frequency"),
-    (device(tx=ranges(sample_rate=((2e6, 3e6),))), "radio.sample_rate"), (device(tx=ranges(gain=(0.0, 20.0))), "tx.gain"),
+    (device(tx=ranges(sample_rate=((2e6, 3e6),))), "radio.sample_rate"),
+    (device(tx=ranges(gain=(0.0, 20.0))), "tx.gain"),
     (device(rx=ranges(antennas=(), formats=("CS16",))), "rx.format"), (device(full_duplex=False), "duplex"),
 ])  # fmt: skip
 def test_what_the_device_itself_cannot_do_is_refused(told, field):
@@ -127,7 +128,7 @@ def test_what_the_device_itself_cannot_do_is_refused(told, field):
 
 def test_a_device_that_can_is_accepted():
     check_device(load("pluto"), device())
-    with pytest.raises(ProfileError, match="radio.clock_source: must be one of"):
+    with pytest.raises(ProfileError, match=r"radio\.clock_source: must be one of"):
         check_device(replace(load("pluto"), clock_source="gps"), device(clock_sources=("internal", "external")))
 
 
@@ -151,7 +152,7 @@ def test_nothing_is_sent_without_permission_nor_above_the_ceiling():
     with pytest.raises(TransmitRefused, match=r"safety.max_gain = 75 dB; got 75.5"):
         allowed.set_gain("tx", 75.5)
     moved = Deaf(replace(load("pluto"), frequency=600e6), transmit=True)  # whatever way it got there
-    with pytest.raises(HardwareError, match="safety.frequencies allows"):
+    with pytest.raises(HardwareError, match=r"safety\.frequencies allows"):
         moved.require_transmit()
 
 

@@ -38,8 +38,8 @@ def test_refusals_are_one_line(station):
         station.ask("open", profile=profile, transmit=True, directions=["tx"])
 
 
-def test_too_much_is_not_loaded(station):
-    with pytest.raises(StationError, match="a capture of 1 to|no device is open"):
+def test_a_capture_needs_a_device(station):
+    with pytest.raises(StationError, match="no device is open"):
         station.ask("capture", samples=1 << 30)
 
 
@@ -87,11 +87,14 @@ def test_a_recording_gives_the_same_again(tmp_path, samples, form):
     to_device(samples, form).tofile(data)
     events = []
     with Station(lambda fields, buffers: events.append((fields, buffers))) as one:
-        first = one.ask("replay", path=str(data), format=form, chains=[{"name": "bob"}, {"name": "eve", "noise_db": -20.0}])
+        first = one.ask(
+            "replay", path=str(data), format=form, chains=[{"name": "bob"}, {"name": "eve", "noise_db": -20.0}]
+        )
         frames = [fields for fields, _ in events if fields["chain"] == "bob"]
         meta = sigmf_io.write(
             tmp_path / "antenna", data, form=form, sample_rate=1e6, frequency=433.92e6, hardware="a test",
-            started=datetime.datetime.now(datetime.UTC), frames=frames, gaps=[{"at": 500, "lost": 20, "why": "overflow"}],
+            started=datetime.datetime.now(datetime.UTC), frames=frames,
+            gaps=[{"at": 500, "lost": 20, "why": "overflow"}],
             fields={"seed": 3, "chains": {"bob": {"digest": first["chains"]["bob"]["digest"]}}},
         )  # fmt: skip
         again = sigmf_io.read(meta)

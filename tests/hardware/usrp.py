@@ -15,7 +15,8 @@ import uhd
 _KINDS = {"float": (int, float), "int": (int,), "bool": (bool,), "str": (str,), "complex": (complex,)}
 _ANSWERS = {
     "get_mboard_name": "B200", "get_usrp_rx_info": {"rx_subdev_name": "FE-RX1", "mboard_serial": "31C9"},
-    "get_rx_num_channels": 1, "get_tx_num_channels": 1, "get_rx_antennas": ["TX/RX", "RX2"], "get_tx_antennas": ["TX/RX"],
+    "get_rx_num_channels": 1, "get_tx_num_channels": 1, "get_rx_antennas": ["TX/RX", "RX2"],
+    "get_tx_antennas": ["TX/RX"],
     "get_rx_gain_names": ["PGA"], "get_tx_gain_names": ["PGA"], "get_clock_sources": ["internal", "external"],
     "get_time_sources": ["none", "external"],
 }  # fmt: skip

@@ -27,7 +27,7 @@ def environment(driver: Path, **more: str) -> dict[str, str]:
 def measure(driver: Path, code: str, *arguments: str, timeout: float = 120, **more: str) -> dict:
     """Run code with a lab; what it printed last, as JSON."""
     done = subprocess.run([DISTRIBUTION_PYTHON, "-c", PRELUDE + code, *arguments], capture_output=True, text=True,
-        cwd=ROOT,
-                          env=environment(driver, **more), timeout=timeout)  # fmt: skip
+                          cwd=ROOT, env=environment(driver, **more), timeout=timeout,
+                          start_new_session=True)  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout.strip().splitlines()[-1])
