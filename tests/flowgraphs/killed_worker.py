@@ -56,7 +56,7 @@ def kill_during_a_request(process: subprocess.Popen, block) -> None:
     """Stopped, it takes no more requests; killed once one waits for it."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        while not asked(block):
+        while not asked(block) and time.monotonic() < end:
             time.sleep(0)
         os.kill(process.pid, signal.SIGSTOP)
         time.sleep(1)
