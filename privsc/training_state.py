@@ -55,8 +55,9 @@ def load_state(
         found = state["settings"]
     except (ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
         raise WeightsError(f"{folder}: the training's state is damaged ({type(error).__name__}); remove it") from error
-    if found != json.loads(json.dumps(settings)):
-        other = sorted(key for key in {*found, *settings} if found.get(key) != settings.get(key))
+    wanted = json.loads(json.dumps(settings))
+    if found != wanted:
+        other = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
         raise ConfigError(
             f"{folder}: this training was begun with other settings ({', '.join(other)}); "
             "repeat them, or choose another --state"

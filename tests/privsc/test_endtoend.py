@@ -1,4 +1,4 @@
-"""Algorithm 3 on three entities made of scikit-image's photographs, with a small U_theta and otherwise real networks."""
+"""Algorithm 3 on three entities made of scikit-image's photographs; U_theta is small, all else is real."""
 
 import copy
 import io
@@ -146,7 +146,9 @@ def test_each_term_reaches_every_part_that_it_depends_on(parts, batch, around, t
         assert sum(float(g.abs().sum()) for g in found) > 0, name
     assert all(p.grad is not None for p in parts.masker.neck.parameters())
     if term == "authorised":
-        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in parts.bob.parameters())
+        still = {name for name, p in parts.bob.named_parameters() if p.grad is None or p.grad.abs().max() == 0}
+        # i is one token: attention to it has nothing to choose from, so that its query and key cannot matter
+        assert all(any(part in name for part in ("attn2.to_q", "attn2.to_k", "norm2")) for name in still), still
     assert all(p.grad is None for p in parts.eve.parameters())  # Eve stands still while we learn
 
 
@@ -169,14 +171,16 @@ def test_codec_is_the_shipped_one_and_samples_pass_straight_through(parts):
 
 
 def test_a_codec_of_other_messages_is_refused():
-    with pytest.raises(ConfigError, match="must have 8 bits a message and a network demapper; got 7 bits"):
+    with pytest.raises(ConfigError, match="must have 8 bits a message and a network demapper; got 4 bits"):
         SoftCodec(shipped("real-7-4"))
 
 
 @pytest.mark.parametrize("with_k", [True, False])
 def test_two_steps_with_gradients_are_the_sampler_of_recovery(parts, batch, around, with_k):
     painter = Painter(around.scheduler, 2, with_k=with_k)
-    heard = endtoend.Heard(batch.clean * (1 - batch.region), batch.region)
+    mask = torch.nn.functional.max_pool2d(batch.region, 13, stride=1, padding=6)  # all that the sample covers
+    assert (mask >= batch.covered).all()
+    heard = endtoend.Heard(batch.clean * (1 - mask), mask)
     noise = torch.randn(batch.clean.shape, generator=torch.Generator().manual_seed(5))
     with torch.no_grad():
         x = painter.approach(parts.bob, batch, heard, noise, 1)
@@ -257,7 +261,7 @@ def test_k_must_not_hold_the_photograph_that_judges(entities, tmp_path):
         (folder / f"0{number}.jpg").write_bytes(stored(seen("Chelsea", number)[0]))
     held = [Sample(strip_photo((folder / "01.jpg").read_bytes()), entities[0].samples[0].mask_png)]
     spoilt = Entity(**{**vars(entities[0]), "samples": tuple(held)})
-    with pytest.raises(EntityError, match="Chelsea: K holds 01.jpg, the photograph of the test"):
+    with pytest.raises(EntityError, match=r"Chelsea: K holds 01\.jpg, the photograph of the test"):
         check_k((spoilt, entities[1]), tmp_path)
     with pytest.raises(EntityError, match="two entities or more"):
         check_k(entities[:1], tmp_path)
