@@ -145,17 +145,29 @@ class Air:
             raise
 
     def _open(self) -> None:
-        setup, one = self.setup, self.setup.sender is self.setup.bob
-        wanted = [(who, profile, ways) for who, profile, ways in (
-            (BOB, setup.bob, ["rx", "tx"] if one else ["rx"]), (EVE, setup.eve, ["rx"]),
-            ("sender", None if one else setup.sender, ["tx"])) if profile is not None]  # fmt: skip
-        for who, _, _ in wanted:  # all start at once
+        for who, _, _ in self._wanted():  # all start at once
             self.stations[who] = self._stack.enter_context(Station(self._listener(who)))
-        for who, profile, ways in wanted:
-            opened = self.stations[who].ask("open", profile=profile.as_dict(), transmit=setup.transmit, directions=ways)
+        self._open_devices()
+
+    def _wanted(self) -> list[tuple[str, Profile, list[str]]]:
+        """(name of the process, its device, the directions that it needs) of each."""
+        setup, one = self.setup, self.setup.sender is self.setup.bob
+        every = ((BOB, setup.bob, ["rx", "tx"] if one else ["rx"]), (EVE, setup.eve, ["rx"]),
+                 ("sender", None if one else setup.sender, ["tx"]))  # fmt: skip
+        return [(who, profile, ways) for who, profile, ways in every if profile is not None]
+
+    def _open_devices(self) -> None:
+        transmit = self.setup.transmit
+        for who, profile, ways in self._wanted():
+            opened = self.stations[who].ask("open", profile=profile.as_dict(), transmit=transmit, directions=ways)
             self.hardware[who], self.actual[who] = opened["hardware"], opened["actual"]
-        if one:
+        if self.setup.sender is self.setup.bob:
             self.stations["sender"] = self.stations[BOB]
+
+    def reopen(self, setup: Setup) -> None:
+        """Other settings of the same devices: each is closed and opened again, by the process that it has."""
+        self.setup = connected(setup)
+        self._open_devices()
 
     def _listener(self, who: str) -> Callable[[dict[str, Any], dict[str, np.ndarray]], None]:
         def hear(fields: dict[str, Any], buffers: dict[str, np.ndarray]) -> None:

@@ -168,9 +168,11 @@ def practise(setup: Setup, faults: Sequence[str | None], progress: Callable[...,
     plain = [fault for fault in faults if injected(setup, fault) == setup]
     groups = [plain, *([fault] for fault in faults if fault not in plain)]
     done = 0
-    for group in filter(None, groups):
-        background = None  # the same for all of a group
-        with Air(injected(setup, group[0])) as air:
+    with Air(setup) as air:
+        for group in filter(None, groups):
+            if group is not plain:
+                air.reopen(injected(setup, group[0]))
+            background = None  # the same for all of a group
             for fault in group:
                 if progress:
                     progress(done, len(faults), fault or "no fault")
