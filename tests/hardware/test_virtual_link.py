@@ -1,8 +1,14 @@
 """The chain through the SoapySDR API: virtual radios in real time, with their faults."""
 
+import datetime
+import signal
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
+from hardware import sigmf_io
 from hardware.errors import StationError
 from hardware.profile import load
 from phy.link import Link
@@ -61,14 +67,10 @@ def test_every_frame_arrives_at_bob_and_eve_with_20_ppm_and_15_db():
 
 def test_a_recording_at_bobs_antenna_replays_into_both_chains(tmp_path):
     """Eve has 9 dB: many of her frames hold wrong messages, and they must be the same wrong ones."""
-    from hardware import sigmf_io
-
     sent = transmission()
     data = sigmf_io.partial_data(tmp_path / "antenna")
     chosen = setup(eve=None, noise=-21.0)
     air, ended = exchange(sent, chosen, 15.0, record=data)
-    import datetime
-
     meta = save(tmp_path / "antenna", data, air, ended, None, None, datetime.datetime.now(datetime.UTC))
     recording = sigmf_io.read(meta)
     assert recording.fields["k_digest_on_air"] == DIGEST[:8].hex()
@@ -127,3 +129,21 @@ def test_radios_that_do_not_hear_each_other_say_so(monkeypatch):
     elsewhere = load("virtual", {**SLOW, "device": {"tx": "ipc://@privsc-test-elsewhere"}})
     with Air(Setup(elsewhere, lonely)) as air, pytest.raises(StationError, match="no sample of virtual arrives"):
         air.listen()
+
+
+def test_an_interrupt_ends_a_recording_in_order(tmp_path):
+    """Ctrl-C: the device is off, the process gone, and the recording is whole."""
+    command = [sys.executable, "-c", "from privsc.cli import main; raise SystemExit(main())", "radio", "record",
+               str(tmp_path / "antenna"), "--profile", "virtual-bob", "--rate", "250e3",
+               "--seconds", "300"]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            if "Msps" in line and not line.startswith("0.00"):
+                break
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0 and "Traceback" not in err
+    assert "0 frames, 0 exact" in " ".join(out.split())
+    recording = sigmf_io.read(tmp_path / "antenna")
+    assert recording.samples > 0 and recording.fields["profile"] == "virtual-bob"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["antenna.sigmf-data", "antenna.sigmf-meta"]
