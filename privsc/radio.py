@@ -135,6 +135,7 @@ class Air:
         self.told: dict[str, dict[str, Any]] = {}
         self.hardware: dict[str, str] = {}
         self.actual: dict[str, Any] = {}
+        self.hurried: dict[str, bool] = {}  # whether the system grants the process priority
         self._frames, self._on_statistics = frames, on_statistics
         self._stack = ExitStack()
         self.stations: dict[str, Station] = {}
@@ -161,6 +162,7 @@ class Air:
         for who, profile, ways in self._wanted():
             opened = self.stations[who].ask("open", profile=profile.as_dict(), transmit=transmit, directions=ways)
             self.hardware[who], self.actual[who] = opened["hardware"], opened["actual"]
+            self.hurried[who] = opened["hurried"]
         if self.setup.sender is self.setup.bob:
             self.stations["sender"] = self.stations[BOB]
 

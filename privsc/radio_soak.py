@@ -39,7 +39,7 @@ def train(codec: str = "image8x4") -> tuple[np.ndarray, int]:
 class Soaked:
     """seconds: of streaming; memory: [(seconds, KiB)] of the radio process, handles: its (threads, open files) at the
     same times; injected, overflows: counts; frames, good, skipped: of Bob's chain; samples: received; behind: samples
-    dropped because the chain was too slow."""
+    dropped because the chain was too slow; hurried: the process has priority."""
 
     seconds: float
     sample_rate: float
@@ -56,6 +56,7 @@ class Soaked:
     good: int = 0
     skipped: int = 0
     cpu_seconds: float = 0.0
+    hurried: bool = False
     begun: float = field(default_factory=time.monotonic)
 
     @property
@@ -79,7 +80,8 @@ class Soaked:
             f"frames: {self.frames} received, {self.good} exact, {self.skipped} missing",
             f"overflows {self.overflows} ({self.injected} injected), underflows {self.underflows}, late {self.late}, "
             f"samples dropped by us {self.behind}",
-            f"processor: {100 * self.cpu_seconds / self.seconds:.0f} % of one core: driver, both directions, chain",
+            f"processor: {100 * self.cpu_seconds / self.seconds:.0f} % of one core: driver, both directions, chain; "
+            f"priority {'granted' if self.hurried else 'refused by the system (see hardware/README.md)'}",
         ]  # fmt: skip
         if self.injected:
             told.append(f"{self.overflows} overflows cost {self.hit} frames")
@@ -111,6 +113,7 @@ def run_soak(setup: Setup, seconds: float, overflows: int = 0, snr_db: float | N
     rng = np.random.default_rng(2)
     with Air(setup, frames=False, on_statistics=lambda who, fields: _note(told, who, fields, line)) as air:
         iq, factor = air.scaled(iq)
+        told.hurried = air.hurried[BOB]
         if air.setup.bob.virtual:
             air.noise_for(20.0 if snr_db is None else snr_db, factor, BOB)
         sender, pid = air.stations["sender"], air.stations[BOB].pid
