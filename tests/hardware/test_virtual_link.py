@@ -87,9 +87,9 @@ def test_a_recording_at_bobs_antenna_replays_into_both_chains(tmp_path):
 
 
 def test_injected_overflows_cost_at_most_their_frames():
-    told = run_soak(Setup(load("virtual", SLOW), load("virtual-bob", SLOW)), 9.0, overflows=12)
-    assert told.injected == told.overflows == 12
-    assert told.frames > 100
+    told = run_soak(Setup(load("virtual", SLOW), load("virtual-bob", SLOW)), 6.0, overflows=8)
+    assert told.injected == told.overflows == 8
+    assert told.frames > 60
     if told.underflows == 0 and told.behind == 0:  # else the computer was too busy to judge
         assert verdict(told) is None, told.lines()
     assert told.hit > 0
@@ -108,16 +108,16 @@ def test_the_doctor_names_the_stage_of_each_injected_fault():
 def test_calibration_finds_the_gain_and_the_oscillator(tmp_path):
     chosen = Setup(load("virtual", FAST), load("virtual-bob", FAST))
     with Air(chosen) as air:
-        rows = sweep(Examination(air, snr_db=20.0), [0.0, 30.0, 60.0])
-    assert [row["gain"] for row in rows] == [0.0, 30.0, 60.0]
-    assert rows[2]["verdict"] == "clipping" and rows[1]["snr_db"] == pytest.approx(20.0, abs=0.6)
+        rows = sweep(Examination(air, snr_db=20.0), [20.0, 60.0])
+    assert [row["gain"] for row in rows] == [20.0, 60.0]
+    assert rows[1]["verdict"] == "clipping" and rows[0]["snr_db"] == pytest.approx(20.0, abs=0.6)
     best = best_row(rows)
-    assert best["gain"] == 30.0 or best["gain"] == 0.0
+    assert best["gain"] == 20.0
     path = tmp_path / "mine.toml"
     path.write_text(user_profile("virtual-bob", air.setup.bob, "rx", best, rows, "now"))
     mine = load(path)
     assert mine.ppm == pytest.approx(20.0, abs=0.3)
-    assert mine.rx.gain == best["gain"] and len(mine.calibration["sweep_gain"]) == 3
+    assert mine.rx.gain == best["gain"] and len(mine.calibration["sweep_gain"]) == 2
     with Air(Setup(load("virtual", FAST), load(path))) as air:  # tuned with it, the carriers agree
         told = Examination(air, snr_db=20.0).diagnose()
     assert abs(told.measures["carrier_ppm"]) < 0.5
