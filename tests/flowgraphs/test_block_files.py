@@ -92,7 +92,7 @@ def test_the_readme_lists_every_block(found) -> None:
     [
         ("guard", "endpoint: worker", "endpoint: '\"127.0.0.1:5757\"'"),
         ("encoder", "payload_bytes: '1024'", "payload_bytes: '5000'"),
-        ("encoder", "codec: image8x4", "codec: image9x9"),
+        ("encoder", "codec: codec", "codec: image9x9"),
         ("source", "interval: interval", "interval: '0'"),
     ],
 )
