@@ -80,7 +80,7 @@ class Soaked:
             f"frames: {self.frames} received, {self.good} exact, {self.skipped} missing",
             f"overflows {self.overflows} ({self.injected} injected), underflows {self.underflows}, late {self.late}, "
             f"samples dropped by us {self.behind}",
-            f"processor: {100 * self.cpu_seconds / self.seconds:.0f} % of one core, the process with Bob's device and chain; "
+            f"processor: {100 * self.cpu_seconds / self.seconds:.0f} % of one core for Bob's device and chain; "
             f"priority {'granted' if self.hurried else 'refused by the system (see hardware/README.md)'}",
         ]  # fmt: skip
         if self.injected:

@@ -160,3 +160,13 @@ def test_a_fast_reference_is_asked_for_less():
     one = replace(load("pluto"), ppm=20.0)
     assert tuned(one) * (1 + 20e-6) == pytest.approx(one.frequency)
     assert profiles.OCCUPIED == 0.65
+
+
+def test_the_profile_in_the_readme_is_one(tmp_path):
+    text = (profiles.FOLDER.parent / "README.md").read_text()
+    path = tmp_path / "roof.toml"
+    path.write_text(text.split("```toml\n")[1].split("```")[0])
+    one = load(path)
+    assert one.name == "roof" and one.ppm == -3.1 and one.limits == load("pluto").limits
+    for name in set(available()) - {"virtual-bob", "virtual-eve"}:
+        assert f"`{name}`" in text, f"the README's table lacks {name}"
