@@ -83,4 +83,8 @@ def chosen_setup(
     named = eve_profile or (first.eve if send and partner != "same" else "")
     if named and named != "none":
         eve = load(named, tables(eve_args, "--eve-args"))
+    for ear in filter(None, (bob, eve)):
+        if send and abs(ear.frequency - first.frequency) > first.sample_rate / 2:
+            raise ProfileError(f"{ear.name}: radio.frequency: must be the sender's, {first.frequency:g}; got "
+                               f"{ear.frequency:g} (--frequency sets it in all profiles)")  # fmt: skip
     return Setup(first if send else None, bob, eve, eve_noise, transmit, seed)
