@@ -85,6 +85,6 @@ def chosen_setup(
         eve = load(named, tables(eve_args, "--eve-args"))
     for ear in filter(None, (bob, eve)):
         if send and abs(ear.frequency - first.frequency) > first.sample_rate / 2:
-            raise ProfileError(f"{ear.name}: radio.frequency: must be the sender's, {first.frequency:g}; got "
-                               f"{ear.frequency:g} (--frequency sets it in all profiles)")  # fmt: skip
+            raise ProfileError(f"{ear.name}: radio.frequency: must be the sender's, {first.frequency / 1e6:g} MHz; got "
+                               f"{ear.frequency / 1e6:g} (--frequency sets it in all profiles)")  # fmt: skip
     return Setup(first if send else None, bob, eve, eve_noise, transmit, seed)
