@@ -151,7 +151,7 @@ def show_verdicts(cells: Sequence[Cell], experiment: Experiment, show: Callable[
                 f"{_number(one.mean, unit)} ({_number(low, '')} to {_number(high, '')})", one.claim.test,
                 f"[{colour}]{one.word}[/{colour}]",
             )  # fmt: skip
-        if table.row_count:
+        if table.row_count and experiment.report.claims:
             show(table)
     for found in dependence(cells, experiment):
         said = {True: "within", False: "outside", None: "no figure against"}[found.inside]

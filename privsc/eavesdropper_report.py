@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
 from privsc.attack_vectors import kinds
@@ -108,7 +109,7 @@ def picture_page(items: Sequence[Item]) -> bytes:
     columns = [kind for kind in kinds() if kind.see == "picture"]
     tests = [item for item in items if item.test]
     page = Image.new("RGB", (TILE * len(columns), LABEL + (TILE + 2) * len(tests)), "white")
-    draw, font = ImageDraw.Draw(page), ImageFont.load_default(10)
+    draw, font = ImageDraw.Draw(page), ImageFont.truetype(findfont("DejaVu Sans"), 9)  # Pillow's own has no Â
     for x, kind in enumerate(columns):
         draw.text((x * TILE + 2, 1), kind.name, "black", font)
         for y, item in enumerate(tests):
