@@ -17,71 +17,23 @@ from typing import Any
 
 import numpy as np
 
-from phy import frame
-from phy.burst import BurstTransmitter, Layout
+from hardware.sight import MATCH, clock_ppm, jumped, levels, preambles, regular, spectrum
+from hardware.train import IMAGE_ID, Train
+from phy.burst import Layout
 from phy.codec import bytes_to_messages, shipped
 from phy.demodulator import BurstFrame
-from phy.frame import Kind
 from phy.impairments import frequency_offset
 from phy.stream import StreamReceiver
 from phy.sync import Acquired, Detector
-from phy.tx import HEADER_SYMBOLS, TRAINING_SYMBOLS, modulate
-from phy.waveform import unit_energy_transmitter
 
-IMAGE_ID = 0xD0C7
 MAX_CFO = 0.30  # [rad/sample] that the receiver promises
 MAX_PPM = 200.0  # clock offset that it promises
-_SEED = 20250
 _RISE_DB = 1.0
 _CLEAR = 0.4
 _CLIPPED = 1e-3  # share of samples
 _WRONG = 0.05  # share of wrong messages from which on the payload, and not a stray bit, is the trouble
 STAGES = ("transmitter", "overflow", "energy", "clipping", "preamble", "frequency", "clock", "continuity", "header",
           "payload", "crc")  # fmt: skip
-FAULTS = ("preamble", "header", "payload", "crc")  # that a train can be built with, to practise
-
-
-@dataclass(frozen=True)
-class Train:
-    """Known frames. iq: [N] complex64 of unit-energy symbols, silence between the frames; period: [samples] from frame
-    to frame; payloads: [F, P] uint8; bodies: [F, P + 4] uint8 with their CRC."""
-
-    iq: np.ndarray
-    period: int
-    payloads: np.ndarray
-    bodies: np.ndarray
-    codec: str
-
-    @property
-    def frames(self) -> int:
-        return len(self.payloads)
-
-
-def known_train(frames: int = 40, payload_bytes: int = 256, codec: str = "ae8x8", gap: int = 2048,
-                fault: str | None = None) -> Train:  # fmt: skip
-    """The train that is sent; fault: one of FAULTS, built in on purpose."""
-    rng = np.random.default_rng(_SEED)
-    payloads = rng.integers(0, 256, (frames, payload_bytes), np.uint8)
-    chosen = shipped(codec)
-    headers = frame.headers_for(payloads, payloads.size, kind=Kind.BODY, codec_id=chosen.codec_id, image_id=IMAGE_ID,
-                                k_digest=bytes(frame.DIGEST_BYTES))  # fmt: skip
-    symbols = modulate(headers, payloads, chosen)[:, TRAINING_SYMBOLS:]
-    if fault == "header":
-        symbols[:, 100:HEADER_SYMBOLS] = rng.choice(
-            np.array([1, 1j, -1, -1j], np.complex64), symbols[:, 100:HEADER_SYMBOLS].shape
-        )
-    if fault == "payload":
-        symbols[:, HEADER_SYMBOLS:] = rng.choice(
-            np.array([1, 1j, -1, -1j], np.complex64), symbols[:, HEADER_SYMBOLS:].shape
-        )
-    if fault == "crc":  # one wrong message in every frame
-        symbols[:, HEADER_SYMBOLS : HEADER_SYMBOLS + chosen.n] *= np.complex64(-1)
-    transmitter: BurstTransmitter = unit_energy_transmitter(Layout(), gap)
-    bursts = transmitter.bursts(symbols)
-    if fault == "preamble":
-        length = transmitter.layout.num_samples(0) + 2
-        bursts[:, :length] = bursts[:, length : 2 * length]
-    return Train(bursts.reshape(-1), bursts.shape[1], payloads, frame.add_crc(payloads), codec)
 
 
 @dataclass(frozen=True)
@@ -174,7 +126,7 @@ class _Examination:
         near = (
             (whole != 0)
             & (np.abs(whole) <= 3)
-            & (np.abs(apart - whole * self.train.period) < 0.003 * self.train.period)
+            & (np.abs(apart - whole * self.train.period) < MATCH * self.train.period)
         )
         lone = ~near.any(axis=1)
         return found.take(np.flatnonzero(~lone)) if len(found) > 1 else found
@@ -271,7 +223,7 @@ class _Examination:
         best, most = None, 3
         for shift in (*np.arange(0.5, 3.2, 0.5), *-np.arange(0.5, 3.2, 0.5)):
             found = self._ours(preambles(frequency_offset(part, -shift), self.detector))
-            if len(found) >= most and _regular(found.start, self.train.period):
+            if len(found) >= most and regular(found.start, self.train.period):
                 best, most = float(shift + np.median(found.cfo)), len(found)
         return best
 
@@ -357,71 +309,3 @@ class _Examination:
             "pulsed interference (Wi-Fi, radar): another radio.frequency",
             "the SNR is high? then the sender's memory or its bus is damaged, or it runs another version",
         ))  # fmt: skip
-
-
-def preambles(samples: np.ndarray, detector: Detector) -> Acquired:
-    """All preambles of a stretch of samples, headers and payloads not looked at."""
-    lead, tail = detector.before + 64, detector.after + detector.row
-    padded = np.concatenate([np.zeros(lead, np.complex64), samples, np.zeros(tail, np.complex64)])
-    rows = max(1, -(-len(samples) // detector.hop))
-    need = lead + rows * detector.hop + detector.row + detector.after
-    if len(padded) < need:
-        padded = np.concatenate([padded, np.zeros(need - len(padded), np.complex64)])
-    positions, _ = detector.candidates(padded[lead : lead + rows * detector.hop + detector.row - detector.hop])
-    found = detector.refine(padded, positions + lead)
-    return Acquired(found.start - lead, found.cfo, found.metric)
-
-
-def _steps(starts: np.ndarray, period: int) -> tuple[np.ndarray, np.ndarray]:
-    """(distances of neighbours in periods, rounded; what is left over [samples])."""
-    apart = np.diff(np.sort(starts))
-    whole = np.rint(apart / period).astype(np.int64)
-    return whole, apart - whole * period
-
-
-def _regular(starts: np.ndarray, period: int) -> bool:
-    """Most neighbours lie whole periods apart: it is our train and no accident."""
-    whole, rest = _steps(starts, period)
-    return bool(len(whole)) and float(np.mean((whole > 0) & (np.abs(rest) < 0.003 * period))) > 0.5
-
-
-def clock_ppm(starts: np.ndarray, period: int) -> float | None:
-    """Transmitter's sample period against ours, minus one, from the distances of frames; None for fewer than 4."""
-    whole, rest = _steps(starts, period)
-    fine = (whole > 0) & (whole < 100) & (np.abs(rest) < 0.003 * period)
-    if np.count_nonzero(fine) < 4:
-        return None
-    per = rest[fine] / (whole[fine] * period)
-    middle = np.median(per)
-    close = np.abs(per - middle) * period < 2.5  # without jumps
-    return float(np.sum(rest[fine][close]) / np.sum(whole[fine][close] * period) * 1e6)
-
-
-def jumped(starts: np.ndarray, period: int) -> list[int]:
-    """[samples] by which the distance of neighbouring frames leaves the common clock: lost or repeated samples."""
-    ppm = clock_ppm(starts, period)
-    if ppm is None:
-        return []
-    whole, rest = _steps(starts, period)
-    beside = np.cumsum(np.append(0.0, rest - whole * period * ppm * 1e-6))  # [samples] from where a frame ought to be
-    padded = np.pad(beside, 1, mode="edge")
-    steady = np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0)  # one frame alone is a wrong sight
-    return [int(round(step)) for step in np.diff(steady) if abs(step) > 4]
-
-
-def levels(samples: np.ndarray, step: int) -> np.ndarray:
-    """Mean power of each ``step`` samples [dBFS], [N // step] float."""
-    count = len(samples) // step
-    parts = np.ascontiguousarray(samples[: count * step]).view(np.float32).reshape(count, 2 * step)
-    return 10 * np.log10(np.maximum(np.einsum("ij,ij->i", parts, parts) / step, 1e-16))
-
-
-def spectrum(samples: np.ndarray, size: int = 1024) -> np.ndarray:
-    """Mean power spectrum [dBFS per bin], [size] float from -0.5 to 0.5 cycles/sample; empty for too few samples."""
-    count = len(samples) // size
-    if count == 0:
-        return np.empty(0)
-    window = np.hanning(size).astype(np.float32)
-    parts = samples[: count * size].reshape(count, size)[:: max(1, count // 256)]
-    power = np.mean(np.abs(np.fft.fft(parts * window, axis=1)) ** 2, axis=0) / (size * np.sum(window**2))
-    return 10 * np.log10(np.maximum(np.fft.fftshift(power), 1e-16))

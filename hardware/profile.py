@@ -9,14 +9,14 @@ nothing but Python's own library: both interpreters read profiles.
 
 from __future__ import annotations
 
-import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hardware.errors import ProfileError
+from hardware.fields import Reader, Span, shown, within
 
 FOLDER = Path(__file__).parent / "profiles"
 OCCUPIED = 0.65  # bandwidth of our signal / sample rate: 2 samples a symbol, roll-off 0.3
@@ -24,8 +24,6 @@ FORMATS = ("CF32", "CS16")
 DUPLEX = ("full", "half", "receive")
 APIS = ("soapy", "uhd")
 VIRTUAL_DRIVER = "zmq"
-
-Span = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -196,7 +194,7 @@ _RADIO = ("frequency", "sample_rate", "clock_rate", "clock_source", "time_source
 
 
 def _build(tables: Mapping[str, Any], where: str) -> Profile:
-    read = _Reader(where)
+    read = Reader(where)
     read.only(tables, _TOP, "")
     for name in ("api", "device", "radio", "limits", "safety"):
         if name not in tables:
@@ -240,7 +238,7 @@ def _build(tables: Mapping[str, Any], where: str) -> Profile:
     return profile
 
 
-def _side(read: _Reader, tables: Mapping[str, Any], name: str) -> Side | None:
+def _side(read: Reader, tables: Mapping[str, Any], name: str) -> Side | None:
     if name not in tables:
         return None
     table, at = read.table(tables, name), name + "."
@@ -272,26 +270,26 @@ def _side(read: _Reader, tables: Mapping[str, Any], name: str) -> Side | None:
     return side
 
 
-def _check(profile: Profile, read: _Reader) -> None:
+def _check(profile: Profile, read: Reader) -> None:
     """What no field shows alone."""
     limits = profile.limits
     if profile.rx is None and profile.tx is None:
         raise read.error("rx", "is missing; a radio sends or receives", None)
     if profile.duplex == "receive" and profile.tx is not None:
         raise read.error("tx", "must be left out where duplex is 'receive'", "a table")
-    if not _within(profile.frequency, limits.frequency):
-        raise read.error("radio.frequency", f"must lie in {_shown(limits.frequency, 'Hz')}", profile.frequency)
-    if not _within(profile.sample_rate, limits.sample_rate):
-        raise read.error("radio.sample_rate", f"must lie in {_shown(limits.sample_rate, '/s')}", profile.sample_rate)
+    if not within(profile.frequency, limits.frequency):
+        raise read.error("radio.frequency", f"must lie in {shown(limits.frequency, 'Hz')}", profile.frequency)
+    if not within(profile.sample_rate, limits.sample_rate):
+        raise read.error("radio.sample_rate", f"must lie in {shown(limits.sample_rate, '/s')}", profile.sample_rate)
     for name, side, gain in (("tx", profile.tx, limits.tx_gain), ("rx", profile.rx, limits.rx_gain)):
         if side is None:
             continue
-        if side.bandwidth and limits.bandwidth and not _within(side.bandwidth, (limits.bandwidth,)):
-            raise read.error(f"{name}.bandwidth", f"must lie in {_shown((limits.bandwidth,), 'Hz')}", side.bandwidth)
+        if side.bandwidth and limits.bandwidth and not within(side.bandwidth, (limits.bandwidth,)):
+            raise read.error(f"{name}.bandwidth", f"must lie in {shown((limits.bandwidth,), 'Hz')}", side.bandwidth)
         if abs(side.lo_offset) > profile.sample_rate and not profile.virtual and abs(side.lo_offset) > 50e6:
             raise read.error(f"{name}.lo_offset", "must be within 50 MHz", side.lo_offset)
-        if side.gain is not None and gain and not _within(side.gain, (gain,)):
-            raise read.error(f"{name}.gain", f"must lie in {_shown((gain,), 'dB')}", side.gain)
+        if side.gain is not None and gain and not within(side.gain, (gain,)):
+            raise read.error(f"{name}.gain", f"must lie in {shown((gain,), 'dB')}", side.gain)
         for setting in sorted(set(side.settings) | set(side.stream)):
             if not setting:
                 raise read.error(f"{name}.settings", "a setting needs a name", setting)
@@ -304,13 +302,13 @@ def _check(profile: Profile, read: _Reader) -> None:
 
 def check_transmission(profile: Profile, where: str | None = None) -> None:
     """Refuse a profile whose transmitter would leave its allow-list or exceed its gain ceiling."""
-    read = _Reader(where or profile.name)
+    read = Reader(where or profile.name)
     if profile.tx is None:
         raise read.error("tx", "is missing; this radio only receives", None)
     half = OCCUPIED * profile.sample_rate / 2
     low, high = profile.frequency - half, profile.frequency + half
     if not any(a <= low and high <= b for a, b in profile.safety.frequencies):
-        allowed = _shown(profile.safety.frequencies, "Hz") if profile.safety.frequencies else "nothing"
+        allowed = shown(profile.safety.frequencies, "Hz") if profile.safety.frequencies else "nothing"
         raise read.error(
             "radio.frequency",
             f"the signal would occupy {low / 1e6:.3f} to {high / 1e6:.3f} MHz, safety.frequencies allows {allowed}; "
@@ -319,118 +317,6 @@ def check_transmission(profile: Profile, where: str | None = None) -> None:
     total = sum(profile.tx.gains.values()) if profile.tx.gain is None else profile.tx.gain
     if total > profile.safety.max_gain:
         raise read.error("tx.gain", f"must be at most safety.max_gain = {profile.safety.max_gain:g} dB", total)
-
-
-class _Reader:
-    """Fields out of tables, each refusal with the field's name."""
-
-    def __init__(self, where: str):
-        self.where = where
-
-    def error(self, name: str, rule: str, got: Any) -> ProfileError:
-        shown = "" if got is None else f"; got {got!r}"
-        return ProfileError(f"{self.where}: {name}: {rule}{shown}")
-
-    def only(self, table: Mapping[str, Any], known: Sequence[str] | Mapping[str, Any], at: str) -> None:
-        for key in table:
-            if key not in known:
-                raise self.error(at + key, f"is no field of a profile; known here are {', '.join(known)}", None)
-
-    def table(self, tables: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-        if not isinstance(tables[name], Mapping):
-            raise self.error(name, "must be a table", tables[name])
-        return tables[name]
-
-    def number(self, table: Mapping[str, Any], name: str, at: str = "", *, default: float | None = None,
-               low: float, high: float) -> float:  # fmt: skip
-        value = table.get(name, default)
-        if value is None:
-            raise self.error(at + name, "is missing", None)
-        good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if not good or not low <= value <= high:
-            raise self.error(at + name, f"must be a number from {low:g} to {high:g}", value)
-        return float(value)
-
-    def whole(self, table: Mapping[str, Any], name: str, at: str, *, default: int, low: int, high: int) -> int:
-        value = table.get(name, default)
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise self.error(at + name, f"must be a whole number from {low} to {high}", value)
-        return value
-
-    def flag(self, table: Mapping[str, Any], name: str, at: str, *, default: bool) -> bool:
-        value = table.get(name, default)
-        if not isinstance(value, bool):
-            raise self.error(at + name, "must be true or false", value)
-        return value
-
-    def text(self, table: Mapping[str, Any], name: str, at: str = "", *, default: str) -> str:
-        value = table.get(name, default)
-        if not isinstance(value, str):
-            raise self.error(at + name, "must be text", value)
-        return value
-
-    def choice(self, table: Mapping[str, Any], name: str, known: Sequence[str], at: str = "", *,
-               default: str | None = None) -> str:  # fmt: skip
-        value = table.get(name, default)
-        if value not in known:
-            raise self.error(at + name, f"must be one of {', '.join(known)}", value)
-        return str(value)
-
-    def strings(self, table: Mapping[str, Any], name: str, at: str = "", *,
-                default: Mapping[str, str] | None = None) -> dict[str, str]:  # fmt: skip
-        value = table.get(name, default)
-        if not isinstance(value, Mapping):
-            raise self.error(at + name, "must be a table of text", value)
-        for key, one in value.items():
-            if not isinstance(one, str | int | float):
-                raise self.error(f"{at}{name}.{key}", "must be text or a number", one)
-        return {key: _as_text(one) for key, one in value.items()}
-
-    def span(self, table: Mapping[str, Any], name: str, at: str) -> Span | None:
-        if name not in table:
-            return None
-        value = table[name]
-        good = isinstance(value, list | tuple) and len(value) == 2
-        if not good or not all(isinstance(v, int | float) and math.isfinite(v) for v in value) or value[0] > value[1]:
-            raise self.error(at + name, "must be [lowest, highest]", value)
-        return float(value[0]), float(value[1])
-
-    def spans(self, table: Mapping[str, Any], name: str, at: str, *,
-              default: tuple[Span, ...] | None = None) -> tuple[Span, ...]:  # fmt: skip
-        value = table.get(name, default)
-        if value is None:
-            raise self.error(at + name, "is missing", None)
-        if not isinstance(value, list | tuple):
-            raise self.error(at + name, "must be a list of [lowest, highest]", value)
-        found = []
-        for one in value:
-            span = self.span({name: one}, name, at)
-            assert span is not None
-            found.append(span)
-        return tuple(found)
-
-
-def _as_text(value: str | float) -> str:
-    """As drivers expect it: true and false in small letters, numbers without exponent."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
-
-
-def _within(value: float, spans: Sequence[Span]) -> bool:
-    return any(low <= value <= high for low, high in spans)
-
-
-def _shown(spans: Sequence[Span], unit: str) -> str:
-    """Ranges for a message."""
-
-    def one(value: float) -> str:
-        for factor, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-            if unit != "dB" and abs(value) >= factor:
-                return f"{value / factor:.10g} {prefix}{'Hz' if unit == 'Hz' else 'sps'}"
-        return f"{value:.10g} {'samples/s' if unit == '/s' else unit}"
-
-    return " or ".join(f"{one(low)} to {one(high)}" for low, high in spans)
 
 
 def _plain(value: Any) -> Any:

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from hardware.client import Station
-from hardware.doctor import Diagnosis, Train, diagnose, known_train
+from hardware.doctor import Diagnosis, diagnose
 from hardware.errors import ProfileError
 from hardware.profile import Profile
+from hardware.train import Train, known_train
 from privsc.radio import BOB, Air, Setup
 
 _BACKGROUND = 1 << 17  # [samples]

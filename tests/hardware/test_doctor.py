@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from hardware import doctor
+from hardware import doctor, sight
+from hardware.train import FAULTS, known_train
 from phy.impairments import Impairments, clip, noise_variance, white_noise
 
 RATE, FREQUENCY = 1e6, 433.92e6
@@ -27,7 +28,7 @@ def diagnose(train, capture, background, **more):
 
 @pytest.fixture(scope="module")
 def train():
-    return doctor.known_train()
+    return known_train()
 
 
 def test_a_healthy_link_passes_every_stage(train):
@@ -45,8 +46,8 @@ def test_a_healthy_link_passes_every_stage(train):
 
 def faulty(name, train):
     """(capture, background, what the radio counted) with one thing wrong."""
-    if name in doctor.FAULTS:
-        return (*heard(doctor.known_train(fault=name)), {})
+    if name in FAULTS:
+        return (*heard(known_train(fault=name)), {})
     if name == "nothing arrives":
         _, background = heard(train)
         return white_noise(np.zeros_like(heard(train)[0]), 0.0625 * _NOISE, _RNG), background, {}
@@ -95,15 +96,15 @@ def test_a_gain_that_does_not_follow_is_said_to_be_stuck(train):
 
 def test_noise_alone_never_looks_like_a_signal():
     noise = white_noise(np.zeros(400_000, np.complex64), 1e-3, np.random.default_rng(5))
-    told = diagnose(doctor.known_train(), noise[:300_000], noise[300_000:])
+    told = diagnose(known_train(), noise[:300_000], noise[300_000:])
     assert told.verdict == "energy"
     assert told.measures["preambles"] <= 1
 
 
 def test_jumps_and_clocks_are_measured():
     starts = np.arange(20) * 10_000
-    assert doctor.clock_ppm(starts, 10_000) == 0
-    assert doctor.clock_ppm(np.round(starts * (1 + 150e-6)), 10_000) == pytest.approx(150, abs=6)
+    assert sight.clock_ppm(starts, 10_000) == 0
+    assert sight.clock_ppm(np.round(starts * (1 + 150e-6)), 10_000) == pytest.approx(150, abs=6)
     starts[10:] -= 700
-    assert doctor.jumped(starts, 10_000) == [-700]
-    assert doctor.clock_ppm(starts[:3], 10_000) is None
+    assert sight.jumped(starts, 10_000) == [-700]
+    assert sight.clock_ppm(starts[:3], 10_000) is None

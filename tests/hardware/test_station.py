@@ -11,10 +11,10 @@ import pytest
 from hardware import sigmf_io
 from hardware.chain import Chain
 from hardware.client import Station
-from hardware.doctor import IMAGE_ID, known_train
 from hardware.errors import RecordingError, StationError
 from hardware.profile import load
 from hardware.streaming import to_device
+from hardware.train import IMAGE_ID, known_train
 
 pytestmark = pytest.mark.radio("numpy", "scipy", "zmq")
 

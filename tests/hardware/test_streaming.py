@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from hardware.chain import Chain
-from hardware.doctor import known_train
 from hardware.errors import HardwareError
 from hardware.profile import load
 from hardware.radio import Radio
 from hardware.streaming import BLOCK, Receiving, Sending, to_complex, to_device
+from hardware.train import known_train
 
 
 class Tape(Radio):
