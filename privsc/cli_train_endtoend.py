@@ -37,6 +37,7 @@ def endtoend(
     weight: Annotated[float, typer.Option("--lambda", min=0.0, help="What f weighs beside L_a in L_total.")] = 0.1,
     snr_low: Annotated[float, typer.Option(metavar="DB", help="Lowest Es/N0 of the trainings in dB.")] = 5.0,
     snr_high: Annotated[float, typer.Option(metavar="DB", help="Highest Es/N0 of the trainings in dB.")] = 20.0,
+    gentleness: Annotated[float, typer.Option(help="Divides the learning rates of all trainings.")] = 1.0,
     painting: Annotated[int, typer.Option(min=1, max=50, help="Steps of the reverse process.")] = 4,
     at: Annotated[float, typer.Option(metavar="DB", help="Es/N0 in dB at which the arms are judged.")] = 10.0,
     noise_seeds: Annotated[int, typer.Option(min=1, help="Noise seeds of the judgement.")] = 3,
@@ -56,7 +57,13 @@ def endtoend(
     from privsc.train_endtoend import EndToEndTraining
 
     config = EndToEndTraining(
-        steps=steps, batch=batch, weight=weight, snr_db=(snr_low, snr_high), painting=painting, seed=seed
+        steps=steps,
+        batch=batch,
+        weight=weight,
+        snr_db=(snr_low, snr_high),
+        painting=painting,
+        seed=seed,
+        gentleness=gentleness,
     )
     comparison, before = Comparison(at, noise_seeds, eve_steps), torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -74,8 +81,9 @@ def endtoend(
             unit = rf" \[{row[0].unit}]" if row[0].unit else ""
             table.add_row(row[0].name + unit, *map(_shown, row))
         console.print(table)
-        for figure in outcome.gains[eve]:
-            console.print(f"joint less separate, {figure.name}: {_shown(figure)} ({figure.count} photographs)")
+        for other in arms:
+            for figure in outcome.gains.get((other, eve), []):
+                console.print(f"joint less {other}, {figure.name}: {_shown(figure)} ({figure.count} photographs)")
     console.print(f"{escape(str(out))}: weights of the joint training, log.json, curves.png, pictures.png")
 
 

@@ -178,11 +178,11 @@ def figures(judged: Judged, weight: float, eve: str) -> list[Figure]:
     ]  # fmt: skip
 
 
-def gains(joint: Judged, separate: Judged, weight: float, eve: str) -> list[Figure]:
-    """Paired differences joint less separate, below 0 where joint training is better; interval over the pictures."""
-    leak = joint.leakage[eve] - separate.leakage[eve]
+def gains(joint: Judged, other: Judged, weight: float, eve: str) -> list[Figure]:
+    """Paired differences joint less another arm, below 0 where joint training is better; interval over the pictures."""
+    leak = joint.leakage[eve] - other.leakage[eve]
     return [
-        mean("L_total", (joint.total(weight, eve) - separate.total(weight, eve)).tolist()),
-        mean("L_a, eq. (7)", (joint.authorised - separate.authorised).mean(axis=1).tolist()),
+        mean("L_total", (joint.total(weight, eve) - other.total(weight, eve)).tolist()),
+        mean("L_a, eq. (7)", (joint.authorised - other.authorised).mean(axis=1).tolist()),
         mean("f, eq. (8), smooth", leak.mean(axis=1).tolist()),
     ]  # fmt: skip

@@ -56,10 +56,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Figures of each arm by Eve, and the paired differences joint less separate."""
+    """Figures of each arm by Eve, and the paired differences of joint less another arm, by (arm, Eve)."""
 
     arms: dict[str, dict[str, list[Figure]]]
-    gains: dict[str, list[Figure]]
+    gains: dict[tuple[str, str], list[Figure]]
 
 
 def fresh_parts() -> Parts:
@@ -121,11 +121,14 @@ def run(
             "held_out": len(held), "arms": {
                 name: {eve: [asdict(f) for f in found] for eve, found in by_eve.items()}
                 for name, by_eve in outcome.arms.items()
-            }, "joint_less_separate": {eve: [asdict(f) for f in found] for eve, found in outcome.gains.items()},
+            }, "joint_less": [
+                {"arm": arm, "eve": eve, "figures": [asdict(f) for f in found]}
+                for (arm, eve), found in outcome.gains.items()
+            ],
             "history": histories,
         }))  # fmt: skip
         trained = {name: judged[name] for name in ("separate", "joint")}
-        drawn = curves(histories["joint"], trained, config.weight, "adapted", outcome.gains["adapted"][0])
+        drawn = curves(histories["joint"], trained, config.weight, "adapted", outcome.gains["separate", "adapted"][0])
         for kind in ("png", "svg"):
             results.add(f"curves.{kind}", as_bytes(drawn, kind))
         clean = ((batch.clean + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
@@ -139,7 +142,11 @@ def run(
 
 def _outcome(judged: dict[str, Judged], weight: float) -> Outcome:
     arms = {name: {eve: figures(found, weight, eve) for eve in found.leakage} for name, found in judged.items()}
-    pairs = {eve: gains(judged["joint"], judged["separate"], weight, eve) for eve in judged["joint"].leakage}
+    pairs = {
+        (other, eve): gains(judged["joint"], judged[other], weight, eve)
+        for other in ("separate", "shipped")
+        for eve in judged[other].leakage
+    }
     return Outcome(arms, pairs)
 
 

@@ -49,7 +49,8 @@ class Anchors:
 
 @dataclass(frozen=True)
 class EndToEndTraining:
-    """Numbers of one training. ``weight`` is lambda, ``snr_db`` the range of Es/N0 of Bob's and of Eve's channel."""
+    """Numbers of one training. ``weight`` is lambda, ``snr_db`` the range of Es/N0 [dB] of Bob's and of Eve's channel,
+    ``painting`` the steps of the reverse process; all learning rates are divided by ``gentleness``."""
 
     steps: int = 100
     batch: int = 3
@@ -60,6 +61,7 @@ class EndToEndTraining:
     codec_rate: float = 3e-4
     bob_rate: float = 1e-4
     eve_rate: float = 1e-4
+    gentleness: float = 1.0
     warmup: int = 10
     messages: int = 8192
     anchors: Anchors = field(default_factory=Anchors)
@@ -72,13 +74,15 @@ class EndToEndTraining:
                 raise ConfigError(f"{name}: must be at least 1; got {getattr(self, name)}")
         if not (math.isfinite(self.weight) and self.weight >= 0):
             raise ConfigError(f"weight: lambda must be 0 or more; got {self.weight}")
+        if not 0.01 <= self.gentleness <= 100:
+            raise ConfigError(f"gentleness: must be 0.01 to 100; got {self.gentleness}")
         low, high = self.snr_db
         if not (math.isfinite(low) and math.isfinite(high) and -20 <= low <= high <= 60):
             raise ConfigError(f"snr: must be a range within -20 to 60 dB, the lower end first; got {low:g} to {high:g}")
 
     def factor(self, step: int) -> float:
         """Share of the learning rates at ``step``: a short rise, a plateau, a fall to zero over the last half."""
-        return min(1.0, (step + 1) / self.warmup, 2 * (self.steps - step) / self.steps)
+        return min(1.0, (step + 1) / self.warmup, 2 * (self.steps - step) / self.steps) / self.gentleness
 
 
 @dataclass(frozen=True)
