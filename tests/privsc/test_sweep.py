@@ -194,6 +194,17 @@ def test_compare_prints_the_verdicts_again(place, fakes, capsys):
     assert again.strip() in printed
 
 
+def test_where_claims_are_not_wanted_only_the_dependence_on_eves_channel_is_told(place, fakes, capsys):
+    text = EXPERIMENT.replace("[6, 30, 40]", "[30]").replace("[report]", "[report]\nx = \"eve_snr_db\"\nclaims = false")
+    (place / "mine.toml").write_text(text)
+    page = (sweep(place) / "report.html").read_text()
+    said = capsys.readouterr().out
+    for told in (said, page):
+        assert "near 100 %" not in told
+    assert re.search(r"Eve identifies 0.0 % at 12 dB, within\s+the interval at 6 dB", said)
+    assert "within the interval" in page
+
+
 def test_a_killed_sweep_goes_on_and_its_table_is_the_same(place):
     def start(out, pause):
         command = [sys.executable, "-m", "tests.privsc.sweep_process", str(place / "mine.toml"), str(out), str(pause)]
