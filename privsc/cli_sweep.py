@@ -150,8 +150,9 @@ def _finish(folder: Path, plan: Plan, rows: list[dict[str, Any]], effort: Effort
     if effort is not None and effort.made:
         each = effort.busy / effort.made
         console.print(f"{effort.made} transmissions in {effort.wall:.1f} s on {effort.workers} "
-                      f"worker{'s' if effort.workers > 1 else ''}; {effort.busy:.1f} s of work, {each:.2f} s each: "
-                      f"{effort.busy / max(effort.wall, 1e-9):.2f} times as fast as one after the other")  # fmt: skip
+                      f"worker{'s' if effort.workers > 1 else ''}; {effort.busy:.1f} s of processor time, {each:.2f} s "
+                      f"each: {effort.busy / max(effort.wall, 1e-9):.2f} times as fast as on one idle core",
+                      soft_wrap=True)  # fmt: skip
     if len(revisions := sorted({row["revision"] for row in rows})) > 1:
         console.print(f"rows are of {len(revisions)} revisions of the code ({', '.join(revisions)}); for one of them "
                       "only, give another --out")  # fmt: skip

@@ -112,7 +112,7 @@ def _check_removed(experiment: Experiment, database: Database) -> None:
 
 @dataclass(frozen=True)
 class Effort:
-    """What a sweep took: [s] of this run, [s] that its transmissions took one by one, workers, transmissions made."""
+    """What a sweep took: [s] of this run, [s] of processor time in its transmissions, workers, transmissions made."""
 
     wall: float
     busy: float
@@ -141,7 +141,7 @@ def carry_out(plan: Plan, run: Run, workers: int, stage: Stage) -> tuple[Plan, E
         run(measure_all, [(plan.bench, group) for group in groups(todo, workers)],
             _counter(stage("transmissions"), total, done))  # fmt: skip
     wall = time.perf_counter() - start
-    busy = sum(s["transmission"] for unit in todo if (s := read_seconds(cache, unit)))
+    busy = sum(s.get("processor", s["transmission"]) for unit in todo if (s := read_seconds(cache, unit)))
     return plan, Effort(wall, busy, workers, len(todo))
 
 

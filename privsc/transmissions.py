@@ -135,7 +135,7 @@ class Laboratory:
 
     def measure(self, unit: Unit) -> None:
         """One transmission to its row (and its pictures)."""
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         photo = decode_photo(unit.photo.path.read_bytes(), str(unit.photo.path), unit.config.max_side)
         trial = self.carrier(photo, self.database, self.models, unit.config)
         row = self._row(unit, trial)
@@ -145,7 +145,8 @@ class Laboratory:
                           trial.eve.restored)  # fmt: skip
                 for name, image in zip(PICTURES, images, strict=True):
                     results.add(f"{name}.png", encode_png(image))
-            seconds = {"transmission": round(time.perf_counter() - start, 3), **trial.figures["seconds"]}
+            seconds = {"transmission": round(time.perf_counter() - start, 3),
+                       "processor": round(time.process_time() - cpu, 3), **trial.figures["seconds"]}  # fmt: skip
             results.add("seconds.json", to_json(seconds))
             results.add("row.json", to_json(row))
 
