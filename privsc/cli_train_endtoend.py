@@ -53,7 +53,7 @@ def endtoend(
     """
     import torch
 
-    from privsc.run_endtoend import Comparison, run
+    from privsc.run_endtoend import Comparison, read_inputs, run
     from privsc.train_endtoend import EndToEndTraining
 
     config = EndToEndTraining(
@@ -66,6 +66,7 @@ def endtoend(
         gentleness=gentleness,
     )
     comparison, before = Comparison(at, noise_seeds, eve_steps), torch.get_num_threads()
+    read_inputs(database, photos)
     torch.set_num_threads(threads)
     try:
         with stages() as stage:

@@ -85,16 +85,23 @@ def check_k(entities: tuple[Entity, ...], folder: Path) -> None:
                 )
 
 
+def read_inputs(database: Path, photos: Path | None) -> tuple[Path, tuple[Entity, ...]]:
+    """Folder of photographs and the entities of K, refused before anything long begins."""
+    folder = photos_folder(photos)
+    with Database.open(database, load_encoder().identity) as k:
+        entities = k.entities()
+    check_k(entities, folder)
+    return folder, entities
+
+
 def run(
     database: Path, photos: Path | None, state: Path, out: Path, config: EndToEndTraining, comparison: Comparison,
     stage: Stage,
 ) -> Outcome:  # fmt: skip
     """Train, compare, write ``out``; a run that was stopped goes on from ``state``."""
-    folder, encoder, backbone = photos_folder(photos), load_encoder(), load_lite0()
+    folder, entities = read_inputs(database, photos)
+    encoder, backbone = load_encoder(), load_lite0()
     output_folder(out)
-    with Database.open(database, encoder.identity) as k:
-        entities = k.entities()
-    check_k(entities, folder)
     batches, identity, scheduler = Batches(entities), SoftIdentity.of(entities, backbone), load_model().scheduler
     cases = training_cases(entities, backbone, stage("samples of K"))
     held = held_out_cases(entities, folder, Guard(encoder, load_segmenter()), backbone, stage("held-out photographs"))
