@@ -153,7 +153,8 @@ def modes(
         table.add_row(
             one.name, number(one.bob_psnr.value, 2, " dB"),
             f"{number(gap.value, 2, ' dB')} ({number(gap.low)} to {number(gap.high)})",
-            number(one.eve_psnr.value, 2, " dB"), number(one.bob_ssim.value, 3), number(one.bob.value, 1, " %"), number(one.eve.value, 1, " %"),
+            number(one.eve_psnr.value, 2, " dB"), number(one.bob_ssim.value, 3),
+            number(one.bob.value, 1, " %"), number(one.eve.value, 1, " %"),
             number(one.seconds.value, 2, " s"),
         )  # fmt: skip
     console.print(table)

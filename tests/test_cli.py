@@ -110,16 +110,19 @@ def test_an_interrupt_ends_with_130_and_leaves_no_file(chelsea_folder, chelsea_k
 @pytest.mark.parametrize(
     "command",
     [
-        [], ["demo"], ["run"], ["guard"], ["db"], ["db", "init"], ["db", "enrol"], ["db", "list"], ["db", "remove"],
-        ["db", "info"], ["train"], ["train", "codec"], ["train", "guard"], ["train", "recovery"], ["models"],
-        ["models", "list"], ["models", "verify"], ["eval"], ["eval", "guard"], ["eval", "recovery"], ["worker"],
+        [], ["demo"], ["run"], ["guard"], ["sweep"], ["worker"],
+        ["db"], ["db", "init"], ["db", "enrol"], ["db", "list"], ["db", "remove"], ["db", "info"],
+        ["train"], ["train", "codec"], ["train", "guard"], ["train", "outlines"], ["train", "recovery"],
+        ["train", "endtoend"], ["models"], ["models", "list"], ["models", "fetch"], ["models", "verify"],
+        ["eval"], ["eval", "guard"], ["eval", "recovery"], ["eval", "modes"], ["eval", "eavesdroppers"],
+        ["eval", "baselines"], ["radio"], ["radio", "loopback"], ["radio", "doctor"],
     ],
 )  # fmt: skip
 def test_help_of_every_command_has_an_example(command, capsys):
     assert main([*command, "--help"]) == 0
     shown = capsys.readouterr().out
     assert "Usage" in shown
-    if command not in ([], ["db"], ["train"], ["models"], ["eval"]):
+    if command not in ([], ["db"], ["train"], ["models"], ["eval"], ["radio"]):
         assert "Example: privsc" in shown
 
 
