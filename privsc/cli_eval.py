@@ -148,14 +148,14 @@ def modes(
         "mode", "PSNR private Bob", f"beside {chosen[0]}", "Eve", "SSIM private Bob", "Bob identified",
         "Eve identified", "recovery",
     )  # fmt: skip
-    for one in compare(rows):
-        gap = one.difference
+    for each in compare(rows):
+        gap = each.difference
         table.add_row(
-            one.name, number(one.bob_psnr.value, 2, " dB"),
+            each.name, number(each.bob_psnr.value, 2, " dB"),
             f"{number(gap.value, 2, ' dB')} ({number(gap.low)} to {number(gap.high)})",
-            number(one.eve_psnr.value, 2, " dB"), number(one.bob_ssim.value, 3),
-            number(one.bob.value, 1, " %"), number(one.eve.value, 1, " %"),
-            number(one.seconds.value, 2, " s"),
+            number(each.eve_psnr.value, 2, " dB"), number(each.bob_ssim.value, 3),
+            number(each.bob.value, 1, " %"), number(each.eve.value, 1, " %"),
+            number(each.seconds.value, 2, " s"),
         )  # fmt: skip
     console.print(table)
     count = len(rows[chosen[0]])

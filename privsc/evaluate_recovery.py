@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from privsc import metrics
 from privsc.choice import DEFAULT, Choice
 from privsc.config import RunConfig
+from privsc.database import Database
 from privsc.evaluate import Figure, Progress, k_of_subjects, last_photo, mean, share, subjects_in
 from privsc.photos import photos_folder
 from privsc.remembering import FrozenDatabase, Memory, RememberingGuard, RememberingLink
@@ -100,7 +101,7 @@ def evaluate_recovery(
                 progress(number + 1, len(names), name)
 
 
-def _figures(name: str, trial: Trial, guard: Any, db: FrozenDatabase) -> Recovered:
+def _figures(name: str, trial: Trial, guard: Any, db: Database) -> Recovered:
     guarded, figures, entities = trial.sent.guarded, trial.figures, db.entities()
     bob, eve = figures["bob"], figures["eve"]
     plain = diffused(guarded.masked, guarded.mask)
