@@ -227,7 +227,8 @@ class Sending:
     """Send thread of one radio: samples once, or again and again until ``stop``.
 
     at: hardware time [ns] of the first sample. repeat: how often, 0 until stopped. The whole is one burst: its end is
-    marked, so that the device goes silent. The transmitter's events are polled by the same thread.
+    marked, so that the device goes silent. The transmitter's events are polled by the same thread. ``done`` is set when
+    the last sample is on the air, not when the device's buffer has taken it.
     """
 
     def __init__(self, radio: Radio, samples: np.ndarray, *, at: int | None = None, repeat: int = 1,
@@ -262,6 +263,7 @@ class Sending:
 
     def _send(self) -> None:
         radio, at, count = self.radio, self.at, len(self._samples)
+        begin = radio.now() if at is None else at
         while not self._stop.is_set():
             for first in range(0, count, self.piece):
                 if self._stop.is_set():
@@ -275,10 +277,18 @@ class Sending:
             else:
                 self.rounds += 1
                 if self.rounds == self.repeat:
+                    self._wait_until(begin + round(self.rounds * count / radio.rate * 1e9))
                     self._listen(0.3)
                     return
         radio.send(self._silence, end=True)
         self._listen(0.1)
+
+    def _wait_until(self, end: int) -> None:
+        """Until the hardware's time [ns] is ``end``; a clock that stands still is waited for 2 s more."""
+        until = time.monotonic() + max(0, end - self.radio.now()) * 1e-9 + 2
+        while self.radio.now() < end and time.monotonic() < until and not self._stop.is_set():
+            if self.radio.poll(0.02) is None:
+                time.sleep(0.01)
 
     def _listen(self, seconds: float) -> None:
         """The last events come after the last samples."""

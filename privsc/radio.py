@@ -36,7 +36,6 @@ from privsc.errors import PayloadError
 
 BOB, EVE = "bob", "eve"
 _SETTLE = 0.3  # [s] a receiver runs before something is sent, and after
-_ENDS = 0.8  # [s] it runs on after the last sample was handed over: a busy sender still has it in its buffer
 _SETTLE_REAL = 1.0  # [s] the same of real radios: buffers of their drivers hold up to half a second
 _MEETS_WITHIN = 10.0  # [s]
 _MOST_BLOCKS = 512  # of a ring: 256 MiB
@@ -273,7 +272,7 @@ class Air:
 
     def finish(self, settle: float | None = None) -> dict[str, dict[str, Any]]:
         """End reception, ``settle`` seconds from now; what each receiving process says in the end."""
-        self.wait(max(self._settle, _ENDS) if settle is None else settle)
+        self.wait(self._settle if settle is None else settle)
         ended = {}
         for who in self._receivers:
             ended[who] = self.stations[who].ask("stop", timeout=180.0)

@@ -158,6 +158,19 @@ def test_sending_is_one_burst_with_one_time_and_one_end(heard):
     assert sending.rounds == 1 and tape.counts["sent"] == len(samples)
 
 
+def test_a_transmission_has_ended_when_its_last_sample_is_on_the_air(heard):
+    """The device takes everything at once; half a second of it is on the air after that."""
+    tape = Tape(heard[0])
+    tape.now = time.monotonic_ns
+    samples = np.zeros(round(0.5 * tape.rate), np.complex64)
+    for delay in (None, 0.2):
+        begin = time.monotonic()
+        sending = Sending(tape, samples, at=None if delay is None else tape.now() + round(delay * 1e9))
+        sending.start()
+        assert sending.done.wait(10)
+        assert 0.5 + (delay or 0) <= time.monotonic() - begin < 3
+
+
 def test_sending_without_end_ends_when_told(heard):
     tape = Tape(heard[0])
     sending = Sending(tape, heard[0][:6000], repeat=0)
