@@ -45,22 +45,18 @@ def guard(
     """Hide the entities of K in a photograph: writes masked.png, mask.png and guard.json."""
     from privsc.choice import Choice
     from privsc.files import ResultFolder, read_photo
-    from privsc.hiding import MaskShape, only, shaped
+    from privsc.hiding import MaskShape
 
     shape, choice = MaskShape.parse(mask), Choice(encoder, checkpoint, device=device)
     photo = read_photo(image)
 
     from privsc.database import Database  # the networks take seconds to load: not for a photograph that is none
     from privsc.report import guard_files
-    from privsc.system import chosen
+    from privsc.system import chosen, hide
 
     finder = choice.guard()
     with Database.open(database, finder.identity) as db:
-        wanted = chosen(db, remove or ())
-        guarded = finder(photo, db.entities())
-        if wanted is not None:
-            guarded = only(photo, guarded, wanted)
-        guarded = shaped(photo, guarded, shape)
+        guarded = hide(photo, finder, db, shape, chosen(db, remove or ()))
     with ResultFolder(out) as results:
         for name, data in guard_files(guarded).items():
             results.add(name, data)

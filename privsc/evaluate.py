@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from privsc.entity import Entity
 from privsc.errors import PhotoError
 from privsc.files import decode_photo
 from privsc.photos import subject_photos
+from privsc.samples import check_test
 from privsc.text import load_text_encoder
 
 Progress = Callable[..., None]
@@ -98,12 +99,21 @@ def k_of_subjects(
     database: Path | None, folder: Path, names: Sequence[str], *, personalise: bool, progress: Progress | None,
     choice: Choice = DEFAULT,
 ) -> Iterator[Database]:  # fmt: skip
-    """K with all subjects: the file ``database``, to which those that it lacks are added, or a temporary one."""
+    """K with all subjects: the file ``database``, to which those (and adapters) that it lacks are added, or a temporary
+    one.
+
+    Raises:
+        EntityError: where K holds the last photograph of a subject, which is the test.
+    """
     encoder, words = choice.pair()[0].identity, load_text_encoder().identity
     with tempfile.TemporaryDirectory() as scratch:
         path = database or Path(scratch) / "K.db"
         with Database.open(path, encoder) if path.exists() else Database.create(path, encoder, words) as db:
-            there = {entity.name for entity in db.entities()}
+            there = {entity.name: entity for entity in db.entities() if entity.name in names}
+            for name, entity in there.items():
+                check_test(entity, subject_photos(folder, name)[1])
+                if personalise and entity.adapter is None:
+                    db.update(replace(entity, adapter=choice.personalise(entity, seed=0, steps=None, progress=None)))
             missing = [name for name in names if name not in there]
             enrol_subjects(db, folder, missing, personalise=personalise, progress=progress, choice=choice)
             yield db

@@ -19,7 +19,7 @@ from pathlib import Path
 from privsc.choice import Choice
 from privsc.collection import Subject, sha256
 from privsc.database import Database
-from privsc.errors import DatabaseError, ExperimentError
+from privsc.errors import DatabaseError, EntityError, ExperimentError
 from privsc.experiment import Experiment
 from privsc.threads import one_thread
 
@@ -126,20 +126,18 @@ def given_k(experiment: Experiment, subjects: Sequence[Subject], encoder: str | 
     Raises:
         ExperimentError: with the key, where it does not.
     """
-    from privsc.files import strip_photo
+    from privsc.samples import check_test
 
     assert experiment.dataset.k is not None
     path = experiment.folder / experiment.dataset.k
     try:
         with Database.open(path, encoder) as db:
             for subject in subjects:
-                samples = {sample.photo for sample in db.get(subject.name).samples}
+                entity = db.get(subject.name)
                 for photo in subject.tests:
-                    if strip_photo(photo.path.read_bytes(), str(photo.path)) in samples:
-                        raise ExperimentError(
-                            f"dataset.k: {path} holds {photo.path}, which is to be sent; enrol all but the last "
-                            f"{experiment.dataset.test}"
-                        )
+                    check_test(entity, photo.path)
+    except EntityError as error:
+        raise ExperimentError(f"dataset.k: {path}: {error}") from error
     except DatabaseError as error:
         raise ExperimentError(f"dataset.k: {error}") from error
     return path

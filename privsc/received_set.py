@@ -26,11 +26,11 @@ from privsc.config import RunConfig
 from privsc.database import Database
 from privsc.eavesdropper import ATTACKS, Target
 from privsc.entity import Entity, Sample
-from privsc.errors import EntityError
 from privsc.evaluate import Progress, enrol_subjects
-from privsc.files import ResultFolder, decode_photo, encode_png, strip_photo, to_json
+from privsc.files import ResultFolder, decode_photo, encode_png, to_json
 from privsc.levels import reserve_black
 from privsc.photos import subject_photos
+from privsc.samples import check_test, other_samples
 from privsc.stamps import weights_sha256
 from privsc.system import Eavesdropper, Heard, Receiver, Sent
 from privsc.text import load_text_encoder
@@ -112,17 +112,17 @@ def receive_all(
            "code": _code(), "attacks": sorted(ATTACKS), **asdict(settings)}  # fmt: skip
     place = cache / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
     place.mkdir(parents=True, exist_ok=True)
-    todo = list(_photographs(folder, names))
+    photographs = list(_photographs(folder, names))
     entities = {name: database.get(name) for name in names}
     items = []
-    for count, (name, number, path, test) in enumerate(todo):
+    for count, (name, number, path, test) in enumerate(photographs):
         target = place / f"{name}-{number:02d}"
         if not (target / "info.json").is_file():
             seeds_of = RunConfig.build(snr_db=settings.snr_db, seed=settings.seed * 65_536 + count)
             _one(path, target, entities[name], test, database, models, settings, seeds_of)
         items.append(Item(name, number, test, target, json.loads((target / "info.json").read_text("utf-8"))))
         if progress is not None:
-            progress(count + 1, len(todo), f"{name} {number:02d}")
+            progress(count + 1, len(photographs), f"{name} {number:02d}")
     return items
 
 
@@ -147,9 +147,9 @@ def _one(
     """Send one photograph and store what everybody ends with; info.json comes last and says that it is whole."""
     data = path.read_bytes()
     image = decode_photo(data, str(path), settings.max_side)
-    others = tuple(s for s in entity.samples if s.photo != strip_photo(data, str(path)))
-    if test and len(others) < len(entity.samples):
-        raise EntityError(f"{entity.name}: K holds {path.name}, the photograph of the test; enrol all but the last one")
+    others = other_samples(entity, data, str(path))
+    if test:
+        check_test(entity, path)
     held: Any = _HeldOut(database, entity.index, others or entity.samples, settings.adapters)
     sent, _ = send(image, held, models, config)
     seeds, link = config.seeds(), Links.simulated(config).bob

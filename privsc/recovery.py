@@ -218,7 +218,7 @@ class Recovery:
         self,
         received: NDArray[np.uint8],
         region: NDArray[np.bool_],
-        entities: Sequence[Entity] | None,
+        entities: Sequence[Entity | None] | None,
         *,
         class_word: str | None = None,
         steps: int | None = None,
@@ -231,7 +231,8 @@ class Recovery:
         """Ŝ HWC uint8 from Â HWC uint8 and M̂ [H, W].
 
         Args:
-            entities: of K, one per removed region in the order of ``parts_of``; None without K (generic weights).
+            entities: of K, one per removed region in the order of ``parts_of``, None where it is not known who was
+                there; None instead of a sequence without K (generic weights).
             class_word: what someone without K knows of the entity.
             init: "reference" starts from the best sample of S_k, "noise" is the paper's.
             boxes: one for each region where they run into one another (privsc.placement).

@@ -24,10 +24,11 @@ from privsc.entity import Entity
 from privsc.errors import ConfigError, EntityError
 from privsc.evaluate import Figure
 from privsc.features import load_encoder
-from privsc.files import ResultFolder, output_folder, strip_photo, to_json
+from privsc.files import ResultFolder, output_folder, to_json
 from privsc.guard import Guard
 from privsc.photos import photos_folder, subject_photos
 from privsc.recovery import load_model
+from privsc.samples import check_test
 from privsc.segmenter import WEIGHTS, load_segmenter, read_weights
 from privsc.soft_codec import SoftCodec
 from privsc.soft_identity import SoftIdentity
@@ -78,11 +79,7 @@ def check_k(entities: tuple[Entity, ...], folder: Path) -> None:
         raise EntityError(f"K must hold two entities or more, to tell one from another; got {len(entities)}")
     for entity in entities:
         if (folder / "subjects" / entity.name).is_dir():
-            path = subject_photos(folder, entity.name)[1]
-            if strip_photo(path.read_bytes(), str(path)) in [sample.photo for sample in entity.samples]:
-                raise EntityError(
-                    f"{entity.name}: K holds {path.name}, the photograph of the test; enrol all but the last one"
-                )
+            check_test(entity, subject_photos(folder, entity.name)[1])
 
 
 def read_inputs(database: Path, photos: Path | None) -> tuple[Path, tuple[Entity, ...]]:

@@ -128,21 +128,21 @@ def carry_out(plan: Plan, run: Run, workers: int, stage: Stage) -> tuple[Plan, E
         run(enrol_one, [(part,) for part in waiting], tick)
         plan = make_plan(experiment, cache, stage)
     assert plan.bench is not None
-    todo = plan.to_measure
+    missing = plan.to_measure
     start = time.perf_counter()
-    if todo:
-        left = set(todo)
+    if missing:
+        left = set(missing)
         total = len(plan.units)
 
         def done() -> int:
             left.difference_update([unit for unit in left if is_done(cache, unit)])
             return total - len(left)
 
-        run(measure_all, [(plan.bench, group) for group in groups(todo, workers)],
+        run(measure_all, [(plan.bench, group) for group in groups(missing, workers)],
             _counter(stage("transmissions"), total, done))  # fmt: skip
     wall = time.perf_counter() - start
-    busy = sum(s.get("processor", s["transmission"]) for unit in todo if (s := read_seconds(cache, unit)))
-    return plan, Effort(wall, busy, workers, len(todo))
+    busy = sum(s.get("processor", s["transmission"]) for unit in missing if (s := read_seconds(cache, unit)))
+    return plan, Effort(wall, busy, workers, len(missing))
 
 
 def _counter(show: Callable[..., None] | None, total: int, count: Callable[[], int]) -> Callable[[], None]:

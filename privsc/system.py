@@ -48,7 +48,7 @@ class Heard:
     Attributes:
         image: Â, [H, W, 3] uint8, 0 in the region; mid-grey where nothing can be shown.
         region: M̂, [H, W] bool.
-        indices: î; of embeddings Bob's nearest entities, nothing for Eve.
+        indices: î; of embeddings Bob's nearest entities (0 where one means nobody), nothing for Eve.
         concealed: [H, W, 3] bool, samples that were lost and made up from their neighbours.
         reception: the link's figures.
         failure: why the image is grey, None when it is not.
@@ -101,10 +101,7 @@ class Transmitter:
 
     def guarded(self, image: np.ndarray) -> GuardResult:
         """S, [H, W, 3] uint8, to (A, M, detections)."""
-        guarded = self.guard(image, self.database.entities())
-        if self.chosen is not None:
-            guarded = only(image, guarded, self.chosen)
-        return shaped(image, guarded, self.shape)
+        return hide(image, self.guard, self.database, self.shape, self.chosen)
 
     def send(self, image: np.ndarray, guarded: GuardResult | None = None, image_id: int = 0) -> Sent:
         """S to symbols on the air; `guarded` when the guard has seen the image already."""
@@ -133,11 +130,22 @@ class Transmitter:
     def _poses(self, image: np.ndarray, detections: Sequence[Detection]) -> list[PoseHint]:
         """A hint for each, none at all where K has no silhouette of somebody."""
         entities = self.database.by_index([detection.index for detection in detections])
-        poses = []
+        poses: list[PoseHint] = []
         for detection, entity in zip(detections, entities, strict=True):
             region = detection.mask if detection.silhouette is None else detection.silhouette
-            poses.append(self.guard.hint(image, region, entity))
-        return [pose for pose in poses if pose is not None] if None not in poses else []
+            pose = self.guard.hint(image, region, entity)
+            if pose is None:
+                return []
+            poses.append(pose)
+        return poses
+
+
+def hide(
+    image: np.ndarray, guard: Guard, database: Database, shape: MaskShape, wanted: frozenset[int] | None = None
+) -> GuardResult:
+    """S, [H, W, 3] uint8, without the entities of K, or those of the indices `wanted`, in the shape asked for."""
+    guarded = guard(image, database.entities())
+    return shaped(image, guarded if wanted is None else only(image, guarded, wanted), shape)
 
 
 def check_mode(send: str, coding: str, hint: str = "pose") -> None:
@@ -230,9 +238,10 @@ class Receiver:
 
     def restore(self, heard: Heard, seed: int = 0, progress: Progress | None = None) -> Seen:
         """(Â, î) to Ŝ."""
-        entities = self.database.by_index(heard.indices)
-        if not entities:
+        known = {entity.index: entity for entity in self.database.by_index(heard.indices)}
+        if not known:
             return Seen(heard.image, heard)
+        entities = [known.get(index) for index in heard.indices]  # each at the place of its region
         told = {**_boxes(heard), **({"poses": heard.poses} if heard.poses else {})}
         image = self.recovery(
             heard.image, heard.region, entities, seed=seed, progress=progress, **told, **self.options

@@ -19,6 +19,8 @@ from privsc.errors import PayloadError
 
 COPIES = 2
 """One before the picture and one behind it: in different frames."""
+NOBODY = 0
+"""Stands among indices, which begin at 1, where an embedding means no entity."""
 RANGE = 4.0
 """Largest value on the air, in units of 1 / sqrt(d): what four standard deviations of a value are."""
 
@@ -42,15 +44,19 @@ def from_bytes(copies: NDArray[np.uint8], ok: NDArray[np.bool_]) -> NDArray[np.f
 def nearest(vectors: NDArray[np.float32], entities: Sequence[Entity]) -> tuple[int, ...]:
     """Indices of the entities of K that received embeddings [n, d] mean, each entity at most once.
 
-    The sum of the cosine similarities is the largest possible; embeddings of which nothing arrived, and those beyond
-    the number of entities, mean nobody and are left out.
+    The sum of the cosine similarities is the largest possible. Embeddings of which nothing arrived, and those beyond
+    the number of entities, mean nobody: they are NOBODY, so that the others keep their regions.
     """
-    if not entities or not len(vectors):
-        return ()
+    if not entities:
+        return (NOBODY,) * len(vectors)
+    arrived = np.flatnonzero(vectors.any(axis=1))
     known = np.stack([entity.text_embedding for entity in entities])  # [K, d]
     if known.shape[1] != vectors.shape[1]:
         raise PayloadError(
             f"embeddings of {vectors.shape[1]} values were received, this K has {known.shape[1]}; copy the sender's K"
         )
-    rows, columns = linear_sum_assignment(-(vectors @ known.T))
-    return tuple(entities[c].index for r, c in zip(rows, columns, strict=True) if vectors[r].any())
+    rows, columns = linear_sum_assignment(-(vectors[arrived] @ known.T))
+    indices = [NOBODY] * len(vectors)
+    for row, column in zip(arrived[rows], columns, strict=True):
+        indices[row] = entities[column].index
+    return tuple(indices)

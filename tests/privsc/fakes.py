@@ -15,6 +15,7 @@ from privsc.guard import Detection, GuardResult
 
 COLOURS = {"Vicky": (200, 60, 60), "Tom": (60, 60, 200)}
 GREY = 128
+BOX = (20, 16, 60, 56)  # where Vicky is in the fixture `image`
 
 
 class BoxGuard:
@@ -52,7 +53,7 @@ class ColourRecovery:
 
     def __call__(self, received, region, entities, *, class_word=None, steps=None, init="reference", seed=0,
                  progress=None, boxes=(), poses=()):  # fmt: skip
-        names = None if entities is None else [entity.name for entity in entities]
+        names = None if entities is None else [entity and entity.name for entity in entities]
         self.calls.append({"names": names, "class_word": class_word, "steps": steps, "init": init, "seed": seed})
         painted = received.copy()
         columns = np.flatnonzero(region.any(axis=0))

@@ -170,7 +170,7 @@ def test_a_bent_embedding_still_means_its_entity_and_nothing_at_all_means_nobody
     assert vectors.nearest(got, known) == (5, 2)
     ok = np.ones((1, *sent.shape), bool)
     ok[0, 1] = False
-    assert vectors.nearest(vectors.from_bytes(sent[None], ok), known) == (5,)
+    assert vectors.nearest(vectors.from_bytes(sent[None], ok), known) == (5, vectors.NOBODY)
 
 
 def test_one_entity_is_named_at_most_once():
@@ -178,7 +178,9 @@ def test_one_entity_is_named_at_most_once():
     twice = np.stack([known[2].text_embedding, known[2].text_embedding])
     got = vectors.nearest(twice, known)
     assert 3 in got and len(set(got)) == 2
-    assert vectors.nearest(twice, []) == ()
+    assert vectors.nearest(twice, known[:1]).count(vectors.NOBODY) == 1
+    assert vectors.nearest(twice, []) == (vectors.NOBODY,) * 2
+    assert vectors.nearest(twice[:0], known) == ()
 
 
 def test_embeddings_of_another_length_are_refused():

@@ -9,27 +9,10 @@ from privsc.errors import DatabaseError
 from privsc.levels import LOWEST
 from privsc.payload import GREY
 from privsc.system import Eavesdropper, Receiver, Transmitter
-from tests.privsc.fakes import COLOURS, BoxGuard, ColourRecovery
-from tests.privsc.samples import make_entity, scene
+from tests.privsc.fakes import BOX, COLOURS, BoxGuard, ColourRecovery
+from tests.privsc.samples import make_entity
 
-BOX = (20, 16, 60, 56)
 LINK = Link(codec="image8x4", channel="awgn")
-
-
-@pytest.fixture
-def k(tmp_path):
-    with Database.create(tmp_path / "K.db", "encoder", "text") as db:
-        db.add(make_entity("Vicky", 1))
-        db.add(make_entity("Tom", 2))
-        yield db
-
-
-@pytest.fixture
-def image():
-    picture = scene(80, 128)
-    x0, y0, x1, y1 = BOX
-    picture[y0:y1, x0:x1] = COLOURS["Vicky"]
-    return picture
 
 
 def test_bob_gets_the_entity_back_and_eve_does_not(k, image):

@@ -1,5 +1,7 @@
 """What may travel beside A and i: hints, masks, boxes, embeddings; and whom `remove` hides."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,11 +12,11 @@ from privsc.errors import ConfigError, EntityError
 from privsc.payload import decode
 from privsc.system import Eavesdropper, Receiver, Transmitter
 from privsc.text import load_text_encoder
-from tests.privsc.fakes import COLOURS, BoxGuard, ColourRecovery, HintingGuard, PosedRecovery
-from tests.privsc.samples import make_entity, scene
+from privsc.vectors import NOBODY, nearest
+from tests.privsc.fakes import BOX, COLOURS, GREY, BoxGuard, ColourRecovery, HintingGuard, PosedRecovery
+from tests.privsc.samples import make_entity
 from tests.privsc.test_pose import hint
 
-BOX = (20, 16, 60, 56)
 LINK = Link(codec="image8x4", channel="awgn")
 
 
@@ -27,17 +29,9 @@ def texts():
 @pytest.fixture
 def k(tmp_path, texts):
     with Database.create(tmp_path / "K.db", "encoder", "text") as db:
-        for seed, name in enumerate(("Vicky", "Tom"), start=1):
-            db.add(make_entity(name, seed, text_embedding=texts[name]))
+        for seed, (name, embedding) in enumerate(texts.items(), start=1):
+            db.add(make_entity(name, seed, text_embedding=embedding))
         yield db
-
-
-@pytest.fixture
-def image():
-    picture = scene(80, 128)
-    x0, y0, x1, y1 = BOX
-    picture[y0:y1, x0:x1] = COLOURS["Vicky"]
-    return picture
 
 
 def test_a_hint_reaches_bob_and_is_of_no_use_to_eve(k, image):
@@ -107,6 +101,24 @@ def test_an_embedding_finds_its_entity_in_noise_and_eve_has_only_numbers(k, imag
         assert bob.heard.indices == (2,) and recovery.calls[-1]["names"] == ["Tom"]
     eve = Eavesdropper(LINK, recovery, "cat").receive(sent.on_air, snr_db=20, seed=2)
     assert eve.heard.indices == () and (eve.heard.vectors @ texts["Tom"])[0] > 0.99
+
+
+def test_a_lost_embedding_leaves_the_others_at_their_places(k, image):
+    """Nobody stands where it was: Vicky, on the right, is not painted into Tom's place, nor with his hint."""
+    boxes, given = {"Vicky": (80, 10, 110, 50), "Tom": (8, 10, 40, 50)}, hint(box=(10, 10, 70, 70))
+    recovery = PosedRecovery()
+    sent = Transmitter(HintingGuard(boxes, given), k, LINK, send="embedding").send(image)
+    bob = Receiver(LINK, recovery, k)
+    heard = bob.listen(sent.on_air, snr_db=20, seed=1)
+    assert heard.indices == (2, 1)
+    lost = heard.vectors.copy()
+    lost[0] = 0
+    indices = nearest(lost, k.entities())
+    assert indices == (NOBODY, 1)
+    seen = bob.restore(replace(heard, indices=indices))
+    assert recovery.calls[-1]["names"] == [None, "Vicky"] and len(recovery.told[-1][1]) == 2
+    assert tuple(seen.restored[30, 24]) == (GREY,) * 3
+    assert tuple(seen.restored[30, 95]) == COLOURS["Vicky"]
 
 
 def test_remove_hides_those_it_means_and_leaves_the_others(k, image):

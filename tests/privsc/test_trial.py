@@ -7,33 +7,14 @@ from PIL import Image
 
 from privsc import metrics
 from privsc.config import RunConfig
-from privsc.database import Database
 from privsc.report import grid_picture, guard_files, run_files
 from privsc.trial import Models, run_trial
-from tests.privsc.fakes import COLOURS, BoxGuard, ColourRecovery
-from tests.privsc.samples import make_entity, scene
+from tests.privsc.fakes import BOX, BoxGuard, ColourRecovery
 
-BOX = (20, 16, 60, 56)
 FIGURES = {"psnr", "psnr_private", "ssim", "ssim_private", "identified"}
 LINK_FIGURES = {
     "channel", "snr_db", "eve_snr_db", "message_error_rate", "frames_sent", "frames_lost", "channel_uses", "cbr",
 }  # fmt: skip
-
-
-@pytest.fixture
-def k(tmp_path):
-    with Database.create(tmp_path / "K.db", "encoder", "text") as db:
-        db.add(make_entity("Vicky", 1))
-        db.add(make_entity("Tom", 2))
-        yield db
-
-
-@pytest.fixture
-def image():
-    picture = scene(80, 128)
-    x0, y0, x1, y1 = BOX
-    picture[y0:y1, x0:x1] = COLOURS["Vicky"]
-    return picture
 
 
 def run(image, k, boxes, **options):
