@@ -2,7 +2,7 @@
 
 PYTHON := .venv/bin/python
 RESULTS ?= results/demo
-RADIO := PYTHONPATH=. /usr/bin/python3
+RADIO := PYTHONPATH=. /usr/bin/python3 -s
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo radio-demo companion driver test bench lint
@@ -23,7 +23,7 @@ radio-demo: ## the demo through GNU Radio: channel model, Bob's and Eve's receiv
 
 companion: ## gnuradio-companion with our blocks, loopback.grc opened
 	@sh scripts/setup.sh radio
-	@GRC_BLOCKS_PATH="$(CURDIR)/flowgraphs/blocks" PYTHONPATH="$(CURDIR)" gnuradio-companion flowgraphs/loopback.grc
+	@GRC_BLOCKS_PATH="$(CURDIR)/flowgraphs/blocks" PYTHONPATH="$(CURDIR)" PYTHONNOUSERSITE=1 gnuradio-companion flowgraphs/loopback.grc
 
 driver: ## the virtual radio, a SoapySDR module in hardware/soapy_zmq/build
 	@sh scripts/setup.sh radio
@@ -37,7 +37,7 @@ test: ## all tests
 bench: setup ## speed beside that of well-known packages, measured in the same minute
 	@$(PYTHON) -m tests.bench.bench_privsc
 	@$(PYTHON) -m tests.bench.bench_codec
-	@PYTHONPATH=. /usr/bin/python3 -m tests.bench.bench_burst
+	@$(RADIO) -m tests.bench.bench_burst
 
 lint: setup ## ruff and mypy
 	@$(PYTHON) -m ruff check .

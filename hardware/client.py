@@ -58,6 +58,7 @@ def environment() -> dict[str, str]:
     if folder is not None:
         paths = [str(folder), found.get("SOAPY_SDR_PLUGIN_PATH", "")]
         found["SOAPY_SDR_PLUGIN_PATH"] = os.pathsep.join(filter(None, paths))
+    found["PYTHONNOUSERSITE"] = "1"  # a numpy 2 that the user installed with pip breaks GNU Radio and SoapySDR
     found.pop("PYTHONHOME", None)
     return found
 

@@ -19,6 +19,7 @@ from phy.errors import PhyError
 from privsc import cli_db, cli_eval, cli_models, cli_radio, cli_run, cli_sweep, cli_train, cli_worker
 from privsc.cli_common import errors
 from privsc.errors import Notice, PrivscError
+from privsc.threads import set_waiting_policy
 
 # typer carries a click of its own in some versions and uses the package in others; these are the classes it raises.
 UsageError: Any = typer.BadParameter.__mro__[1]
@@ -48,6 +49,7 @@ app.command(epilog="Example: privsc worker all --db K.db")(cli_worker.worker)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    set_waiting_policy()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # every network is on this machine; nothing asks the hub
     warnings.showwarning = _notice
     for library in ("DIFFUSERS", "TRANSFORMERS"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,14 +100,86 @@ class Stages:
             self._progress.stop_task(self._task)
 
 
+class StageLines:
+    """Stages where the output is no terminal: a line when one begins, one every `EVERY` seconds, one when it ends.
+
+    The first line waits `DELAY` seconds: what is refused at once ends in its one line of error and nothing else.
+    """
+
+    DELAY, EVERY = 1.0, 15.0  # [s]
+
+    def __init__(self, write: Callable[[str], None] | None = None, clock: Callable[[], float] = time.monotonic):
+        self._write, self._clock = write or (lambda line: errors.out(line, highlight=False)), clock
+        self._start = self._began = self._said = clock()
+        self._name: str | None = None
+        self._held: str | None = None  # the first line, until it is written
+        self._lock, self._timer = threading.Lock(), threading.Timer(self.DELAY, self._release)
+        self._timer.daemon = True
+
+    def __call__(self, name: str) -> Callable[..., None]:
+        self.finish()
+        first, self._name, self._began = self._name is None and not self._timer.ident, name, self._clock()
+        if first and self.DELAY:
+            self._held = self._line(name)
+            self._timer.start()
+        else:
+            self._say(name)
+        return self._update
+
+    def _release(self) -> None:
+        with self._lock:
+            line, self._held = self._held, None
+            if line is not None:
+                self._write(line)
+
+    def cancel(self) -> None:
+        """Write nothing more: the command has failed."""
+        with self._lock:
+            self._held = None
+        self._timer.cancel()
+
+    def _update(self, done: int, total: int, what: object = "", *more: object) -> None:
+        now = self._clock()
+        if now - self._said < self.EVERY or not total:
+            return
+        left = (now - self._began) * (total - done) / done if done else None
+        rest = "" if left is None else f", about {left:.0f} s left"
+        detail = f", loss {what:.4f}" if isinstance(what, float) else f", {what}" if what else ""
+        self._say(f"{self._name}: {done} of {total}{detail}{rest}")
+
+    def _say(self, text: str) -> None:
+        self._release()
+        self._write(self._line(text))
+
+    def _line(self, text: str) -> str:
+        self._said = self._clock()
+        return f"[{self._said - self._start:6.1f} s] {text}"
+
+    def finish(self) -> None:
+        """End the present stage; a short one needs no second line."""
+        if self._name is not None and self._clock() - self._began >= 1:
+            self._say(f"{self._name}: done in {self._clock() - self._began:.1f} s")
+        self._name = None
+
+
 @contextmanager
-def stages() -> Iterator[Stages]:
+def stages() -> Iterator[Stages | StageLines]:
     """Progress on stderr while the block runs, so that stdout holds results only."""
+    if not errors.is_terminal:
+        lines = StageLines()
+        try:
+            yield lines
+        except BaseException:
+            lines.cancel()
+            raise
+        lines.finish()
+        lines.cancel()
+        return
     columns: list[Any] = [
         SpinnerColumn(finished_text="[green]✓"), TextColumn("{task.description}"), BarColumn(bar_width=24),
         TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
     ]  # fmt: skip
-    with Progress(*columns, console=errors, transient=not errors.is_terminal) as progress:
+    with Progress(*columns, console=errors) as progress:
         shown = Stages(progress)
         yield shown
         shown.finish()

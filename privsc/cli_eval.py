@@ -162,5 +162,32 @@ def modes(
     console.print(f"{count} photographs at {snr:g} dB; means, 95 % intervals of differences in brackets")
 
 
+@app.command(epilog="Example: privsc eval compute")
+def compute(
+    steps: Annotated[int, typer.Option(min=2, help="Steps of Algorithm 2 that are timed in each format.")] = 4,
+) -> None:
+    """Speed of enrolment and recovery here: number format, threads and seconds, with bfloat16 forced on and off.
+
+    Where the processor has no bfloat16, that row takes minutes: it shows why it is not chosen.
+    """
+    from privsc.compute import timing
+    from privsc.evaluate_compute import evaluate_compute
+
+    with stages() as stage:
+        rows = evaluate_compute(steps, stage("enrolment and recovery"))
+    found = timing()
+    table = Table("format", "chosen", "threads", "subject", "step", "enrolment", "recovery")
+    for row in rows:
+        table.add_row(
+            row.dtype, "yes" if row.chosen else "", str(row.threads), number(row.subject, 2, " s"),
+            number(row.step, 2, " s"), number(row.enrolment, 0, " s"), number(row.recovery, 2, " s"),
+        )  # fmt: skip
+    console.print(table)
+    measured = {"float32": found.float32, "bfloat16": found.bfloat16}
+    times = ", ".join(f"{name} {1000 * value:.1f} ms" for name, value in measured.items() if value is not None)
+    native = "bfloat16 in hardware or oneDNN" if found.native else "no bfloat16 kernels"
+    console.print(f"{found.capability}, {native}; a small convolution: {times or 'not timed'}")
+
+
 app.command(epilog=cli_eval_privacy.EXAMPLE)(cli_eval_privacy.eavesdroppers)
 app.command(epilog=cli_eval_privacy.BASELINES)(cli_eval_privacy.baselines)

@@ -78,6 +78,7 @@ def database(folder: Path, seed: int, stage: Stage) -> Database:
     """K of the demo; one that an earlier run made from the same photographs and networks is used again."""
     from privsc.enrol import enrol
     from privsc.features import load_encoder
+    from privsc.personalise import estimated_seconds
     from privsc.text import load_text_encoder
 
     photos = {name: [_encoded(v) for v in views(load(), VIEWS, seed)] for name, load, _, _ in ENTITIES}
@@ -89,6 +90,7 @@ def database(folder: Path, seed: int, stage: Stage) -> Database:
             return Database.open(path, encoder)
         except DatabaseError:  # harmed or half-made: it is made again below
             pass
+    stage(f"making K takes about {_about(estimated_seconds())}, once; the rest less than a minute")
     fresh = folder / "K.db.partial"
     fresh.unlink(missing_ok=True)
     note.unlink(missing_ok=True)
@@ -104,6 +106,11 @@ def database(folder: Path, seed: int, stage: Stage) -> Database:
         fresh.unlink(missing_ok=True)
     note.write_text(recipe)
     return Database.open(path, encoder)
+
+
+def _about(seconds: float) -> str:
+    """A duration as one says it: "40 seconds", "3 minutes"."""
+    return f"{10 * max(1, round(seconds / 10))} seconds" if seconds < 100 else f"{round(seconds / 60)} minutes"
 
 
 def _recipe(photos: dict[str, list[bytes]], seed: int, encoder: str, text: str) -> str:

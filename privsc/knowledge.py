@@ -21,9 +21,8 @@ from privsc.collection import Subject, sha256
 from privsc.database import Database
 from privsc.errors import DatabaseError, EntityError, ExperimentError
 from privsc.experiment import Experiment
-from privsc.threads import one_thread
 
-PROTOCOL = 1  # raise it when enrolment changes in a way that the digests of weights do not show
+PROTOCOL = 2  # raise it when enrolment changes in a way that the digests of weights do not show
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,8 @@ def _digest(value: object) -> str:
 
 
 def enrol_one(enrolment: Enrolment) -> None:
-    """Enrol one subject into a file of its own, on one thread, all or nothing."""
+    """Enrol one subject into a file of its own, with the same result on any machine, all or nothing."""
+    from privsc.compute import reproducible
     from privsc.enrol import enrol
 
     target = Path(enrolment.target)
@@ -89,7 +89,7 @@ def enrol_one(enrolment: Enrolment) -> None:
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         create = Database.create(partial, enrolment.identities.encoder, enrolment.identities.text)
-        with one_thread(), create as db:
+        with reproducible(), create as db:
             enrol(
                 db, enrolment.name, [Path(path).read_bytes() for path in enrolment.photos],
                 class_word=enrolment.class_word, prompt=enrolment.prompt, personalise=enrolment.personalise,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from privsc import adapters
 from privsc.backbone import load_lite0
+from privsc.compute import autocast
 from privsc.diffusion import CROP, Condition, loss_weight, predict_x0, signal_to_noise
 from privsc.entity import Entity
 from privsc.perceptual import perceptual_distance
@@ -21,18 +23,22 @@ from privsc.samples import sample_pairs
 from privsc.text import load_text_encoder
 
 Progress = Callable[[int, int, str], None]
+EVALUATIONS = 4.0
+"""Time of one step of Algorithm 2 over that of one evaluation of U_theta without gradients, measured."""
 
 
 @dataclass(frozen=True)
 class Personalisation:
     """Numbers of Algorithm 2. ``prior`` weighs prior preservation: with the class word and no sample, U_theta must go
-    on predicting what the generic one does."""
+    on predicting what the generic one does. It is computed every ``prior_every`` steps, with as many times the weight.
+    """
 
     steps: int = 60
     batch: int = 8
     rate: float = 2e-3
     rank: int = 8
     prior: float = 0.3
+    prior_every: int = 2
     perceptual: float = 0.03
     with_reference: float = 0.8
 
@@ -106,14 +112,15 @@ def personalise(
             noise = torch.from_numpy(rng.standard_normal(clean.shape, dtype=np.float32))
             x_t = scheduler.add_noise(clean, noise, t)
             weight = loss_weight(signal_to_noise(scheduler, t))
-            with torch.autocast("cpu", dtype=torch.bfloat16):
+            with autocast():
                 x0 = predict_x0(unet, x_t, t, condition)
                 pasted = x0.clamp(-1.2, 1.2) * condition.mask + clean * (1 - condition.mask)
                 perceptual = perceptual_distance(backbone, pasted, clean)
             pixel = ((x0 - clean).square() * condition.mask).sum((1, 2, 3)) / condition.mask.sum((1, 2, 3)).clamp(1) / 3
             loss = (weight * (pixel + config.perceptual * perceptual)).mean()
-            if config.prior > 0:
-                loss = loss + config.prior * _prior_loss(unet, x_t, t, condition, class_text, weight, config.batch // 2)
+            if config.prior > 0 and step % config.prior_every == 0:
+                prior = _prior_loss(unet, x_t, t, condition, class_text, weight, config.batch // 2)
+                loss = loss + config.prior * config.prior_every * prior
             for group in optimiser.param_groups:
                 group["lr"] = config.rate * min(1.0, (step + 1) / 10, 2 * (config.steps - step) / config.steps)
             optimiser.zero_grad(set_to_none=True)
@@ -127,6 +134,20 @@ def personalise(
         adapters.detach(unet)
 
 
+@torch.no_grad()
+def estimated_seconds(model: Model | None = None, config: Personalisation | None = None) -> float:
+    """Estimate of how long Algorithm 2 takes here and now for one entity [s], from one evaluation of U_theta."""
+    config, model = config or Personalisation(), model or load_model()
+    blank = torch.zeros(config.batch, 3, CROP, CROP)
+    text = torch.zeros(config.batch, 1, model.unet.config.cross_attention_dim)
+    condition, t = Condition(blank, blank[:, :1], blank, text), torch.zeros(config.batch, dtype=torch.long)
+    with autocast():
+        predict_x0(model.unet, blank, t, condition)  # prepares the kernels
+        start = time.perf_counter()
+        predict_x0(model.unet, blank, t, condition)
+    return config.steps * EVALUATIONS * (time.perf_counter() - start)
+
+
 def _prior_loss(unet, x_t, t, condition: Condition, class_text, weight, count: int) -> torch.Tensor:
     """Squared distance to the generic network's prediction on ``count`` examples with the class word and no sample."""
     part = slice(0, max(1, count))
@@ -134,7 +155,7 @@ def _prior_loss(unet, x_t, t, condition: Condition, class_text, weight, count: i
         condition.surroundings[part], condition.mask[part], torch.zeros_like(condition.reference[part]),
         class_text.expand(x_t[part].shape[0], -1, -1),
     )  # fmt: skip
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with autocast():
         with torch.no_grad():
             unet.disable_adapters()
             wanted = predict_x0(unet, x_t[part], t[part], generic)

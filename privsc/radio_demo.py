@@ -11,6 +11,7 @@ from skimage import data
 from privsc.cli_common import stages
 from privsc.demo import database, view
 from privsc.files import encode_png, output_folder, write_atomic
+from privsc.threads import set_waiting_policy
 
 
 def make(folder: Path, seed: int = 0) -> None:
@@ -22,4 +23,5 @@ def make(folder: Path, seed: int = 0) -> None:
 
 
 if __name__ == "__main__":
+    set_waiting_policy()
     make(Path(sys.argv[1]))

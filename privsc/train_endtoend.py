@@ -24,6 +24,7 @@ from sionna.phy import config as sionna_config
 
 from phy import autoencoder
 from privsc.backbone import Lite0
+from privsc.compute import autocast
 from privsc.diffusion import Condition
 from privsc.endtoend import Batch, Heard, Painter, Parts, authorised_loss, crop_mask, hear, mask_logits, terms
 from privsc.endtoend_data import Batches, Case
@@ -157,7 +158,7 @@ class Trainer:
     def _joint_step(self, batch: Batch, rng: np.random.Generator) -> dict[str, float]:
         config, parts, anchors = self.config, self.parts, self.config.anchors
         self._train_only("ours")
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast():
             logits, scores = mask_logits(parts.masker, batch)
             mask = crop_mask(logits, scores, batch.boxes, hard=False)
             bob_heard = hear(parts.codec, batch.clean, mask, self._snr(batch, rng), self._channel)
@@ -183,7 +184,7 @@ class Trainer:
 
     def _separate_step(self, batch: Batch, rng: np.random.Generator) -> dict[str, float]:
         self._train_only("ours")
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast():
             logits, scores = mask_logits(self.parts.masker, batch)
         mask, codec = self._mask_loss(logits, scores, batch), self._codec_loss(rng)
         hole = F.max_pool2d(batch.region, 5, stride=1, padding=2)
@@ -200,7 +201,7 @@ class Trainer:
     def _eve_step(self, batch: Batch, rng: np.random.Generator) -> dict[str, float]:
         """Against the transmitter as it will be used: hard masks."""
         parts = self.parts
-        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.no_grad(), autocast():
             mask = crop_mask(*mask_logits(parts.masker, batch), batch.boxes, hard=True)
             heard = hear(parts.codec, batch.clean, mask, self._snr(batch, rng), self._channel)
             noise = _noise(batch, rng)
@@ -211,7 +212,7 @@ class Trainer:
     def _eve_update(self, batch: Batch, heard: Heard, x: torch.Tensor, noise: torch.Tensor, at: int) -> float:
         """One step of Eve's: she is given photographs with what she hears of them, and learns to restore them."""
         self._train_only("eve")
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast():
             eve = self._eve.finish(self.parts.eve, batch, heard, x, noise, at)
             perceptual = perceptual_distance(self.around.backbone, eve, batch.clean).mean()
         loss = authorised_loss(batch.clean, eve).mean() + self.config.anchors.perceptual * perceptual

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from privsc.backbone import load_lite0
+from privsc.compute import autocast
 from privsc.guard_data import IN, OUT, UNSURE, Scene, Things, scene
 from privsc.objects import read_objects
 from privsc.photos import photos_folder, read_pets
@@ -140,7 +141,7 @@ class GuardTrainer:
 
     def batch_loss(self, scenes: Sequence[Scene], rng: np.random.Generator) -> tuple[torch.Tensor, float]:
         """Loss of a batch and the mean IoU of the single-mask output."""
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast():
             with torch.no_grad():
                 maps = self.backbone(torch.stack([item.pixels for item in scenes]))
             embeddings = self.network.neck(maps)
@@ -154,7 +155,7 @@ class GuardTrainer:
                 torch.from_numpy(np.stack(column))
                 for column in zip(*(draw_prompt(label, rng) for label in chosen), strict=True)
             )
-            with torch.autocast("cpu", dtype=torch.bfloat16):
+            with autocast():
                 logits, scores = self.network.decode(
                     embeddings[number : number + 1], points, kinds, boxes if rng.random() < 0.3 else None
                 )

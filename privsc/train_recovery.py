@@ -14,6 +14,7 @@ from diffusers.training_utils import EMAModel
 from safetensors.torch import load_file, save_file
 
 from privsc.backbone import load_lite0
+from privsc.compute import autocast
 from privsc.diffusion import build_scheduler, build_unet, loss_weight, predict_x0, signal_to_noise
 from privsc.perceptual import perceptual_distance
 from privsc.photos import photos_folder, read_pets
@@ -47,7 +48,7 @@ def example_loss(unet, backbone, scheduler, clean, condition, config: RecoveryTr
     t = torch.from_numpy(rng.integers(0, scheduler.config.num_train_timesteps, count))
     noise = torch.from_numpy(rng.standard_normal(clean.shape, dtype=np.float32))
     x_t = scheduler.add_noise(clean, noise, t)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with autocast():
         x0 = predict_x0(unet, x_t, t, condition)
         pasted = x0.clamp(-1.2, 1.2) * condition.mask + clean * (1 - condition.mask)
         perceptual = perceptual_distance(backbone, pasted, clean)

@@ -73,13 +73,22 @@ models_side() {
     wanted >"$stamp"
 }
 
+# Imports a module as the radio side does: -s keeps what the user installed with pip (a numpy 2, say) out of it.
+imports() { /usr/bin/python3 -s -c "$1" >/dev/null 2>&1; }
+
 # The radio side runs in the distribution's Python: its GNU Radio is built against the distribution's numpy.
 radio_side() {
     missing=
     # module or command : package
-    for need in numpy:python3-numpy scipy:python3-scipy zmq:python3-zmq gnuradio:gnuradio SoapySDR:python3-soapysdr; do
-        /usr/bin/python3 -c "import importlib.util as u, sys; sys.exit(u.find_spec('${need%%:*}') is None)" 2>/dev/null ||
-            missing="$missing ${need#*:}"
+    for need in numpy:python3-numpy scipy:python3-scipy zmq:python3-zmq SoapySDR:python3-soapysdr uhd:python3-uhd; do
+        imports "import ${need%%:*}" || missing="$missing ${need#*:}"
+    done
+    imports "from gnuradio import gr" || missing="$missing gnuradio"
+    # the companion's window and the pictures of flowgraphs; the recommended packages of gnuradio are not all installed
+    imports "import gi; gi.require_version('Gtk', '3.0'); gi.require_version('PangoCairo', '1.0')" ||
+        missing="$missing python3-gi python3-gi-cairo gir1.2-gtk-3.0"
+    for need in xvfb-run:xvfb xauth:xauth; do
+        command -v "${need%%:*}" >/dev/null 2>&1 || missing="$missing ${need#*:}"
     done
     command -v SoapySDRUtil >/dev/null 2>&1 || missing="$missing soapysdr-tools"
     # the virtual radio is built here
@@ -92,6 +101,10 @@ radio_side() {
     if may_install; then
         # shellcheck disable=SC2086  # a list of words
         apt_install $missing || say "apt-get failed; tests of the radio side will be skipped"
+        imports "from gnuradio import gr" || {
+            say "GNU Radio is installed but cannot be imported by /usr/bin/python3 -s:"
+            /usr/bin/python3 -s -c "from gnuradio import gr" 2>&1 | tail -n 1 >&2
+        }
     else
         say "tests of the radio side will be skipped; for them run: sudo apt-get install$missing"
     fi

@@ -13,6 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from privsc.threads import set_waiting_policy
+
+set_waiting_policy()  # before any test imports torch
+
 DISTRIBUTION_PYTHON = "/usr/bin/python3"
 
 
@@ -22,7 +26,7 @@ def missing_modules(modules: tuple[str, ...]) -> str:
     found = []
     for module in modules:
         try:
-            command = [DISTRIBUTION_PYTHON, "-c", f"import {module}"]
+            command = [DISTRIBUTION_PYTHON, "-s", "-c", f"import {module}"]
             done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         except OSError as error:
             return f"{DISTRIBUTION_PYTHON} cannot be run ({error.strerror})"

@@ -153,3 +153,46 @@ def test_the_program_runs_as_a_module_and_fails_in_one_line(tmp_path):
 def test_help_does_not_wait_for_torch():
     code = "import sys; from privsc.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120).returncode == 0
+
+
+def test_progress_is_lines_where_the_output_is_no_terminal(monkeypatch):
+    """A line when a stage begins, one every 15 s with the time that is left, one when it ends."""
+    from privsc.cli_common import StageLines
+
+    monkeypatch.setattr(StageLines, "DELAY", 0)
+    now, said = [0.0], []
+    stage = StageLines(said.append, lambda: now[0])
+    update = stage("enrolling Vicky")
+    for second in range(1, 41):
+        now[0] = float(second)
+        update(second, 80, "personalising")
+    stage("pictures")
+    now[0] = 40.5
+    stage.finish()
+    assert said == [
+        "[   0.0 s] enrolling Vicky",
+        "[  15.0 s] enrolling Vicky: 15 of 80, personalising, about 65 s left",
+        "[  30.0 s] enrolling Vicky: 30 of 80, personalising, about 50 s left",
+        "[  40.0 s] enrolling Vicky: done in 40.0 s",
+        "[  40.0 s] pictures",
+    ]
+
+
+def test_what_is_refused_at_once_shows_no_progress(monkeypatch):
+    from privsc.cli_common import StageLines
+
+    said = []
+    refused, short = StageLines(said.append), StageLines(said.append)
+    refused("enrolling Vicky")
+    refused.cancel()
+    assert said == []
+    short("pictures")
+    short("figures")  # the second stage brings the first line with it
+    short.cancel()
+    assert [line.split("] ")[1] for line in said] == ["pictures", "figures"]
+    monkeypatch.setattr(StageLines, "DELAY", 0.05)
+    late = StageLines(said.append)
+    late("networks")
+    late._timer.join(10)
+    late.cancel()
+    assert said[2].endswith("networks")

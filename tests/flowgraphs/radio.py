@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 def environment() -> dict[str, str]:
     """One thread for each process: what is measured must not depend on what else runs."""
-    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONNOUSERSITE": "1", "OMP_NUM_THREADS": "1"}
 
 
 def script(code: str, *arguments: str, timeout: float = 240) -> dict:

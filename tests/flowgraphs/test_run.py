@@ -78,7 +78,8 @@ for old, new in (("- payload\\n  - encoder", "- pay\\n  - encoder"), ("head_repe
     except variants.CompileError as error:
         print(error)
 """  # fmt: skip
-    done = subprocess.run(["/usr/bin/python3", "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=ROOT)
+    command = ["/usr/bin/python3", "-s", "-c", code, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert len([line for line in done.stdout.splitlines() if line.startswith("broken.grc: grcc refuses it")]) == 2
 

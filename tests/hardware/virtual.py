@@ -20,8 +20,8 @@ from tests.hardware.lab import *
 
 def environment(driver: Path, **more: str) -> dict[str, str]:
     """Only our driver is loaded: other people's look for hardware, which takes seconds."""
-    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "SOAPY_SDR_PLUGIN_PATH": str(driver),
-            "SOAPY_SDR_ROOT": "/nowhere", **more}  # fmt: skip
+    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONNOUSERSITE": "1", "OMP_NUM_THREADS": "1",
+            "SOAPY_SDR_PLUGIN_PATH": str(driver), "SOAPY_SDR_ROOT": "/nowhere", **more}  # fmt: skip
 
 
 def measure(driver: Path, code: str, *arguments: str, timeout: float = 120, **more: str) -> dict:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_signal_path_needs_no_torch_and_runs_under_the_radio_interpreter():
     there = Path(RADIO_PYTHON).exists()
-    if not there or subprocess.run([RADIO_PYTHON, "-c", "import numpy"], capture_output=True).returncode:
+    if not there or subprocess.run([RADIO_PYTHON, "-s", "-c", "import numpy"], capture_output=True).returncode:
         pytest.skip(f"{RADIO_PYTHON} has no numpy")
     code = """
 import sys
@@ -36,6 +36,6 @@ assert heard.head == b"head" and heard.body == data and heard.body_crc_ok and he
 print("torch" in sys.modules, "sionna" in sys.modules)
 """
     environment = {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run([RADIO_PYTHON, "-c", code], capture_output=True, text=True, cwd=ROOT, env=environment)
+    done = subprocess.run([RADIO_PYTHON, "-s", "-c", code], capture_output=True, text=True, cwd=ROOT, env=environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["False", "False"]
