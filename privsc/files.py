@@ -73,9 +73,10 @@ def decode_photo(data: bytes, name: str = "photo", max_side: int | None = None) 
         raise
     except Unreadable as error:
         raise PhotoError(f"{name}: {error}") from error
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        reason = "not an image" if isinstance(error, UnidentifiedImageError) else "too many pixels"
-        raise PhotoError(f"{name}: {reason} that can be read; {READ}") from error
+    except UnidentifiedImageError as error:
+        raise PhotoError(f"{name}: not an image that can be read; {READ}") from error
+    except Image.DecompressionBombError as error:
+        raise PhotoError(f"{name}: more than the limit of {MAX_PIXELS} pixels; scale it down") from error
     except Exception as error:  # Pillow's decoders raise whatever a damaged file provokes
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PhotoError(f"{name}: the image is damaged ({detail}); give an intact file") from error

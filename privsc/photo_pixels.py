@@ -27,6 +27,10 @@ _UPRIGHT = {
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }  # fmt: skip
+_EXACT = {
+    "LAB": ImageCms.Flags.NOOPTIMIZE,
+    "CMYK": ImageCms.Flags.HIGHRESPRECALC,
+}  # LittleCMS's table of Lab errs by 12
 _KINDS = {"RGB": "RGB ", "L": "GRAY", "CMYK": "CMYK", "LAB": "Lab "}  # of ICC, for each of our modes
 
 
@@ -166,12 +170,13 @@ def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 def _change(profile: bytes | None, mode: str) -> ImageCms.ImageCmsTransform | None:
     """From a profile (None: CIE Lab) to sRGB; None where it is of another kind, broken, or changes nothing to see."""
     try:
-        source = ImageCms.createProfile("LAB") if profile is None else ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if profile is not None and source.profile.xcolor_space != _KINDS[mode]:
+        lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+        source = lab if profile is None else ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if source.profile.xcolor_space != _KINDS[mode]:
             return None
         change = ImageCms.buildTransform(
             source, ImageCms.createProfile("sRGB"), mode, "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            ImageCms.Flags.BLACKPOINTCOMPENSATION,
+            ImageCms.Flags.BLACKPOINTCOMPENSATION | _EXACT.get(mode, 0),
         )  # fmt: skip
         if mode not in ("RGB", "L"):
             return change
