@@ -68,7 +68,7 @@ def decode_photo(data: bytes, name: str = "photo", max_side: int | None = None) 
         data, facts = slimmed(data)
         with open_image(data) as opened:
             _check_size(*opened.size, name)
-            image = to_srgb(opened, data, facts)
+            image = to_srgb(opened, data, facts, _fitted(*opened.size, max_side, name))
     except PhotoError:
         raise
     except Unreadable as error:
@@ -80,16 +80,21 @@ def decode_photo(data: bytes, name: str = "photo", max_side: int | None = None) 
     except Exception as error:  # Pillow's decoders raise whatever a damaged file provokes
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PhotoError(f"{name}: the image is damaged ({detail}); give an intact file") from error
-    if max_side is not None and max(image.size) > max_side:
-        scale = max_side / max(image.size)
-        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-        if min(size) < MIN_SIDE:
-            raise PhotoError(
-                f"{name}: scaled to {max_side} px it would be {size[0]}x{size[1]} px, each side must be at least "
-                f"{MIN_SIDE} px; crop it"
-            )
-        image = image.resize(size, Image.Resampling.LANCZOS)
     return np.asarray(image, np.uint8).copy()  # [H, W, 3]
+
+
+def _fitted(width: int, height: int, max_side: int | None, name: str) -> tuple[int, int]:
+    """Size [px] at which a photograph is taken."""
+    if max_side is None or max(width, height) <= max_side:
+        return width, height
+    scale = max_side / max(width, height)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    if min(size) < MIN_SIDE:
+        raise PhotoError(
+            f"{name}: scaled to {max_side} px it would be {size[0]}x{size[1]} px, each side must be at least "
+            f"{MIN_SIDE} px; crop it"
+        )
+    return size
 
 
 def _check_size(width: int, height: int, name: str) -> None:

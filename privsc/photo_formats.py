@@ -24,6 +24,7 @@ PHOTO_SUFFIXES = frozenset({
 })  # fmt: skip
 MAX_ICC = 4 * 1024 * 1024  # [bytes]; profiles of printers have up to 3 MB
 MAX_BLOCKS = 200_000  # chunks of a PNG, segments of a JPEG
+MAX_BURIED = 16  # EXIF blocks in an AVIF
 _PNG_KEPT = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS"})
 _JPEG_DROPPED = frozenset({0xE1, 0xED, 0xFE})  # EXIF and XMP, Photoshop, comment
 _ALIEN = (
@@ -181,7 +182,7 @@ def _unpacked(packed: bytes) -> bytes | None:
     return plain if unpack.eof else None
 
 
-def _check_tables(data: bytes) -> None:
+def _check_tables(data: bytes | memoryview) -> None:
     """Refuse a TIFF whose first table, or a table of EXIF in it, claims more bytes than there are (overlaps)."""
     left, seen = [0], 0
     while left:
@@ -196,7 +197,7 @@ def _check_tables(data: bytes) -> None:
         left += inner
 
 
-def _rows(data: bytes, start: int) -> Iterator[tuple[int, int, int]]:
+def _rows(data: bytes | memoryview, start: int) -> Iterator[tuple[int, int, int]]:
     """(tag, bytes of its value, value or offset) of one TIFF table; start 0 stands for the first."""
     order, big = ("<" if data[:2] == b"II" else ">"), data[2:4] in (b"+\0", b"\0+")
     row, count = (f"{order}HHQQ", f"{order}Q") if big else (f"{order}HHLL", f"{order}H")
@@ -215,8 +216,12 @@ def _rows(data: bytes, start: int) -> Iterator[tuple[int, int, int]]:
 
 def _check_buried_tables(data: bytes) -> None:
     """The same for EXIF blocks inside another file, wherever they lie."""
+    whole, found = memoryview(data), 0
     for magic in (b"II*\0", b"MM\0*"):
         at = data.find(magic)
         while at >= 0:
-            _check_tables(data[at : at + 4 * 1024 * 1024])
+            found += 1
+            if found > MAX_BURIED:
+                raise Unreadable(f"holds more than {MAX_BURIED} blocks of EXIF; save it again without metadata")
+            _check_tables(whole[at:])
             at = data.find(magic, at + 4)

@@ -15,6 +15,7 @@ from tests.privsc.photo_bytes import saved
 from tests.privsc.photographs import cases, chart, off_by
 
 CASES = {case.name: case for case in cases()}
+SCALED = ("Display P3 JPEG", "CMYK TIFF with a profile", "LAB TIFF", "JPEG, EXIF 6", "RGBA PNG")
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -38,6 +39,20 @@ def test_right_pixels_or_one_line(name):
 def test_what_k_keeps_has_the_same_pixels():
     case = CASES["Display P3 HEIC"]
     assert off_by(decode_photo(strip_photo(case.data)), case.pixels) <= 3  # once more through JPEG
+
+
+@pytest.mark.parametrize(
+    "name", ["Display P3 JPEG", "CMYK JPEG with a profile", "LAB TIFF", "JPEG, EXIF 6", "RGBA PNG"]
+)
+def test_scaled_down_it_has_the_same_colours(name):
+    case = CASES[name]
+    got = decode_photo(case.data, max_side=56)
+    height, width = case.pixels.shape[:2]
+    assert got.shape[:2] == (round(56 * height / max(height, width)), round(56 * width / max(height, width)))
+    rows, columns = (np.arange(8, side - 8, 4) for side in got.shape[:2])
+    want = case.pixels[(rows * height // got.shape[0])][:, columns * width // got.shape[1]]
+    differences = np.abs(got[rows][:, columns].astype(int) - want)
+    assert np.median(differences) <= 2
 
 
 def test_ghostscript_is_never_reached(monkeypatch):
@@ -75,6 +90,11 @@ def test_a_cut_or_changed_file_is_one_line_or_a_picture():
                 assert decode_photo(bytes(hurt)).shape[2] == 3
             except PhotoError as error:
                 assert "\n" not in str(error)
+
+
+def test_many_tables_in_an_avif_take_no_time():
+    with pytest.raises(PhotoError, match="more than 16 blocks of EXIF"):
+        decode_photo(CASES["AVIF"].data + b"II*\0\x08\0\0\0\0\0" * 1_000_000)
 
 
 @pytest.mark.parametrize(("most", "bits"), [(0, 8), (255, 8), (256, 10), (1023, 10), (1024, 12), (4095, 12),
