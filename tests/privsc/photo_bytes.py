@@ -59,6 +59,6 @@ def ycck(cmyk: np.ndarray) -> bytes:
 
 
 def bomb_exif() -> bytes:
-    """An EXIF block of 5000 rows that all point at the same 60 kB."""
-    rows = b"".join(struct.pack("<HHLL", 0x8000 + n, 7, 4_000, 8) for n in range(5000))
+    """An EXIF block of 5000 rows that all point at the same 20 kB: 100 MB."""
+    rows = b"".join(struct.pack("<HHLL", 0x8000 + n, 7, 20_000, 8) for n in range(5000))
     return (b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 5000) + rows + bytes(4))[:65_000]
