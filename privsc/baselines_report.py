@@ -17,6 +17,7 @@ from matplotlib.figure import Figure as Plot
 from phy.codec import shipped
 from phy.ldpc_link import MCS_TABLE
 from privsc.baselines_image import EXACT_DB, QUALITIES, WHO, Cell, System, cells, code
+from privsc.drawing import literal_text
 from privsc.evaluate import Figure, Progress, mean
 from privsc.files import to_json, write_atomic
 
@@ -77,6 +78,7 @@ def cbr_of(found: Sequence[Cell], system: str) -> float:
     return float(np.mean([cell.cbr for cell in found if cell.system == system]))
 
 
+@literal_text()
 def plot(found: Sequence[Cell]) -> Plot:
     """PSNR over SNR, one panel for each of our systems, mean and 95 % interval over the pictures."""
     systems = list(dict.fromkeys(cell.system for cell in found))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from privsc.cli_common import (
     stages,
 )
 from privsc.database import Database
+from privsc.errors import Notice
 
 app = typer.Typer(
     no_args_is_help=True, help="The privacy database K: whom to hide, shared by transmitter and authorised receiver."
@@ -68,10 +70,12 @@ def enrol(
 ) -> None:
     """Add one entity from three or more photographs of it (one is possible)."""
     from privsc.choice import Choice
-    from privsc.files import find_photos, read_bytes
+    from privsc.photo_search import read_photos
 
     choice = Choice(encoder, checkpoint, recovery, model, device)
-    data = [read_bytes(path) for path in find_photos(photos)]
+    data, found = read_photos(photos)
+    for line in found.notices():
+        warnings.warn(line, Notice, stacklevel=1)
 
     from privsc.enrol import enrol as enrol_entity
 

@@ -6,16 +6,18 @@ Protocol: of each subject's photographs, sorted by name, the last ones are sent 
 from __future__ import annotations
 
 import hashlib
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from privsc.entity import check_name
-from privsc.errors import EntityError, ExperimentError, PhotoError
+from privsc.errors import EntityError, ExperimentError, Notice, PhotoError
 from privsc.evaluate import class_words
 from privsc.experiment import Experiment, key_path
-from privsc.files import PHOTO_SUFFIXES, encode_png, write_atomic
+from privsc.files import encode_png, write_atomic
+from privsc.photo_search import Found, split_folder
 from privsc.photos import photos_folder
 
 
@@ -115,7 +117,9 @@ def _subject(experiment: Experiment, name: str, word: str | None, prompt: str | 
         raise ExperimentError(f"dataset.path: {error}") from error
     if root is None:
         return Subject(name, word, prompt, (), ())
-    paths = sorted(path for path in (root / name).iterdir() if path.suffix.lower() in PHOTO_SUFFIXES)
+    paths, skipped = split_folder(root / name)
+    for line in Found((), tuple(skipped)).notices():
+        warnings.warn(line, Notice, stacklevel=2)
     least = dataset.test + (dataset.k is None)
     if len(paths) < least:
         raise ExperimentError(f"dataset.test: {name} has {len(paths)} photographs, of which {dataset.test} would be "

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from privsc.claims import series_label
+from privsc.drawing import literal_text
 from privsc.experiment import Experiment
 from privsc.figures import FIGURES
 from privsc.summary import Cell, Estimate
@@ -36,6 +37,7 @@ def x_label(experiment: Experiment) -> str:
     return AXIS_LABELS.get(name, name)
 
 
+@literal_text()
 def draw(cells: Sequence[Cell], experiment: Experiment, figure: str) -> Figure:
     """One figure of all series, Bob and Eve."""
     mine = [cell for cell in cells if cell.figure == figure]
@@ -110,6 +112,7 @@ def _bars(axes: Axes, cells: Sequence[Cell], experiment: Experiment) -> None:
     axes.set_xticks(range(len(cells)), labels, rotation=30 if long else 0, ha="right" if long else "center")
 
 
+@literal_text()
 def page_svg(figure: Figure, name: str) -> str:
     """An <svg> element for a page: no size of its own, text as text in the page's colour."""
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif"}):
@@ -123,6 +126,7 @@ def page_svg(figure: Figure, name: str) -> str:
     ).replace(INK, "currentColor")
 
 
+@literal_text()
 def paper_files(figure: Figure, name: str) -> dict[str, bytes]:
     """The same for a paper: SVG and PDF in black on white, without dates, so that equal figures are equal files."""
     with matplotlib.rc_context({"svg.hashsalt": name, "pdf.fonttype": 42}):

@@ -14,6 +14,7 @@ from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
 from privsc.attack_vectors import kinds
+from privsc.drawing import literal_text
 from privsc.evaluate_eavesdroppers import Judged, Likeness
 from privsc.files import encode_png
 from privsc.received_set import Item
@@ -59,6 +60,7 @@ def _csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
     return text.getvalue().encode()
 
 
+@literal_text()
 def rank1_figure(judged: Sequence[Judged], chance_with_class: float) -> Figure:
     """Rank-1 with intervals of every kind and judge, against chance."""
     names = list(dict.fromkeys(row.kind for row in judged))
@@ -85,6 +87,7 @@ def rank1_figure(judged: Sequence[Judged], chance_with_class: float) -> Figure:
     return figure
 
 
+@literal_text()
 def roc_figure(judged: Sequence[Judged]) -> Figure:
     """ROC of the adaptive attacker (transfer, for what she has not trained on), one subject against the rest."""
     figure = Figure(figsize=(6.4, 5.6), layout="constrained")
@@ -118,6 +121,7 @@ def picture_page(items: Sequence[Item]) -> bytes:
     return encode_png(np.asarray(page))
 
 
+@literal_text()
 def picture_bytes(figure: Figure, kind: str) -> bytes:
     """A figure as `png` or `svg`."""
     buffer = io.BytesIO()

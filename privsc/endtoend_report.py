@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from privsc.compare_endtoend import Judged
+from privsc.drawing import literal_text
 from privsc.evaluate import Figure as Value
 from privsc.evaluate import mean
 from privsc.files import encode_png
@@ -28,6 +29,7 @@ def _smooth(values: Sequence[float]) -> NDArray[np.float64]:
     return (total[ends] - total[starts]) / (ends - starts)
 
 
+@literal_text()
 def curves(
     history: Sequence[Mapping[str, float]], arms: Mapping[str, Judged], weight: float, eve: str, gain: Value
 ) -> Figure:
@@ -64,6 +66,7 @@ def curves(
     return figure
 
 
+@literal_text()
 def as_bytes(figure: Figure, kind: str) -> bytes:
     """A figure as png or svg."""
     buffer = io.BytesIO()

@@ -12,6 +12,7 @@ from privsc.errors import EntityError
 
 MAX_ENTITIES = 65_535  # an index travels as 16 bits
 MAX_NAME = 64  # [characters]
+JOINERS = dict.fromkeys((0x200C, 0x200D))  # not printable by themselves; Persian, Hindi and emoji need them
 MAX_PROMPT = 400  # [characters]
 MAX_ADAPTER = 16 * 1024 * 1024  # [bytes]
 
@@ -88,10 +89,11 @@ def check_name(name: str) -> str:
     """The name itself when it can stand in a table, a file name and a report."""
     if not isinstance(name, str):
         raise EntityError(f"a name is text; got {type(name).__name__}")
-    shown = name if name.isprintable() else ascii(name)
-    if not 1 <= len(name) <= MAX_NAME or name != name.strip():
+    printable = name.translate(JOINERS).isprintable()
+    shown = name if printable else ascii(name)
+    if not (name.translate(JOINERS) and len(name) <= MAX_NAME) or name != name.strip():
         raise EntityError(f"'{shown}': a name has 1 to {MAX_NAME} characters and no space at its ends; choose another")
-    if not name.isprintable() or any(c in name for c in '/\\:*?"<>|'):
+    if not printable or any(c in name for c in '/\\:*?"<>|'):
         raise EntityError(
             f"'{shown}': a name holds printable characters and none of / \\ : * ? \" < > |; choose another"
         )
@@ -100,7 +102,7 @@ def check_name(name: str) -> str:
 
 def name_key(name: str) -> str:
     """What two names must not share: the name without its case and its way of composing letters."""
-    return unicodedata.normalize("NFKC", name).casefold()
+    return unicodedata.normalize("NFKC", name.translate(JOINERS)).casefold()
 
 
 def to_blob(array: np.ndarray) -> bytes:

@@ -6,21 +6,23 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from privsc.errors import OutputError, PhotoError
+from privsc.photo_formats import Unreadable, foreign, open_image, slimmed
+from privsc.photo_pixels import to_srgb
 
 MIN_SIDE = 32  # [px]
 MAX_PIXELS = 64_000_000  # [px]; a 64-megapixel photograph is 192 MB once decoded
 MAX_BYTES = 128 * 1024 * 1024
-PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".gif"})
+READ = "give a JPEG, PNG, WebP or AVIF file"
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -49,79 +51,61 @@ def read_photo(path: str | Path, max_side: int | None = None) -> np.ndarray:
 def decode_photo(data: bytes, name: str = "photo", max_side: int | None = None) -> np.ndarray:
     """Encoded photograph to HWC uint8 RGB.
 
-    The EXIF orientation is applied, 16-bit greys are scaled to 8 bits, transparent pixels are laid on white and of
-    an animation the first frame is taken.
+    Upright by its EXIF orientation, in sRGB by its colour profile, of 8 bits a sample (`privsc.photo_pixels` has the
+    rules), transparent pixels laid on white, of an animation or several pictures the first one.
 
     Args:
         data: the encoded file.
         name: what to call it in an error.
         max_side: longest side [px]; a larger photograph is scaled down (Lanczos), a smaller one is left alone.
+
+    Raises:
+        PhotoError: in one line, for what is not a photograph that is read, is damaged, too small or too large.
     """
+    if what := foreign(data):
+        raise PhotoError(f"{name}: is {what}, not an image that can be read; {READ}")
     try:
-        with Image.open(io.BytesIO(data)) as opened:
-            width, height = opened.size
-            if width * height > MAX_PIXELS:
-                raise PhotoError(
-                    f"{name}: {width}x{height} px are more than the limit of {MAX_PIXELS} pixels; scale it down"
-                )
-            if min(width, height) < MIN_SIDE:
-                raise PhotoError(
-                    f"{name}: {width}x{height} px are too small, each side must be at least {MIN_SIDE} px; "
-                    "give a larger photograph"
-                )
-            image = _to_rgb(ImageOps.exif_transpose(opened))
+        data, facts = slimmed(data)
+        with open_image(data) as opened:
+            _check_size(*opened.size, name)
+            image = to_srgb(opened, data, facts, _fitted(*opened.size, max_side, name))
     except PhotoError:
         raise
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        reason = "not an image" if isinstance(error, UnidentifiedImageError) else "too many pixels"
-        raise PhotoError(f"{name}: {reason} that can be read; give a JPEG, PNG, WebP or AVIF file") from error
+    except Unreadable as error:
+        raise PhotoError(f"{name}: {error}") from error
+    except UnidentifiedImageError as error:
+        raise PhotoError(f"{name}: not an image that can be read; {READ}") from error
+    except Image.DecompressionBombError as error:
+        raise PhotoError(f"{name}: more than the limit of {MAX_PIXELS} pixels; scale it down") from error
     except Exception as error:  # Pillow's decoders raise whatever a damaged file provokes
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PhotoError(f"{name}: the image is damaged ({detail}); give an intact file") from error
-    if max_side is not None and max(image.size) > max_side:
-        scale = max_side / max(image.size)
-        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-        if min(size) < MIN_SIDE:
-            raise PhotoError(
-                f"{name}: scaled to {max_side} px it would be {size[0]}x{size[1]} px, each side must be at least "
-                f"{MIN_SIDE} px; crop it"
-            )
-        image = image.resize(size, Image.Resampling.LANCZOS)
     return np.asarray(image, np.uint8).copy()  # [H, W, 3]
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Any 8- or 16-bit image to RGB without clipping its range or keeping its transparency."""
-    if image.mode.startswith("I;16") or image.mode == "I":
-        grey = np.asarray(image, np.float64)
-        if grey.max(initial=0) > 65535 or grey.min(initial=0) < 0:
-            raise ValueError(f"grey values from {grey.min():.0f} to {grey.max():.0f} are not 16-bit")
-        return Image.fromarray(np.uint8(np.rint(grey / 257))).convert("RGB")
-    if image.mode == "F":
-        raise ValueError("floating-point pixels have no agreed range")
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image.convert("RGB")
+def _fitted(width: int, height: int, max_side: int | None, name: str) -> tuple[int, int]:
+    """Size [px] at which a photograph is taken."""
+    if max_side is None or max(width, height) <= max_side:
+        return width, height
+    scale = max_side / max(width, height)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    if min(size) < MIN_SIDE:
+        raise PhotoError(
+            f"{name}: scaled to {max_side} px it would be {size[0]}x{size[1]} px, each side must be at least "
+            f"{MIN_SIDE} px; crop it"
+        )
+    return size
 
 
-def find_photos(paths: Sequence[str | Path]) -> list[Path]:
-    """Files named in `paths` plus the photographs in the folders named there (sorted, not recursive)."""
-    found: list[Path] = []
-    for path in map(Path, paths):
-        if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in PHOTO_SUFFIXES and p.is_file())
-            if not inside:
-                kinds = ", ".join(sorted(PHOTO_SUFFIXES))
-                raise PhotoError(f"{path}: no photograph in this folder ({kinds}); add some or name files")
-            found += inside
-        elif path.exists():
-            found.append(path)
-        else:
-            raise PhotoError(f"{path}: no such file or folder; give photographs")
-    if not found:
-        raise PhotoError("no photograph was given; name at least one file or folder")
-    return found
+def _check_size(width: int, height: int, name: str) -> None:
+    """Refuse a size before anything of it is decoded."""
+    if width * height > MAX_PIXELS:
+        raise PhotoError(f"{name}: {width}x{height} px are more than the limit of {MAX_PIXELS} pixels; scale it down")
+    if min(width, height) < MIN_SIDE:
+        raise PhotoError(
+            f"{name}: {width}x{height} px are too small, each side must be at least {MIN_SIDE} px; "
+            "give a larger photograph"
+        )
 
 
 def encode_png(image: np.ndarray) -> bytes:
@@ -216,7 +200,7 @@ class ResultFolder:
         try:
             for name, data in self._files.items():
                 target = self.path / name
-                temporary = self.path / f".{name}.{os.getpid()}.partial"
+                temporary = self.path / f".{len(staged)}.{os.getpid()}.partial"
                 staged.append((temporary, target))
                 temporary.write_bytes(data)
             for temporary, target in staged:

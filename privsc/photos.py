@@ -43,7 +43,7 @@ def photos_folder(folder: Path | None = None) -> Path:
 
 def read_pets(folder: Path, *, held_out: bool = False) -> Iterator[Pet]:
     """Pets of ``folder/pets``; those whose number ends in 7 only with ``held_out`` (they are for evaluation)."""
-    paths = sorted((folder / "pets" / "images").glob("*.jpg"))
+    paths = sorted((folder / "pets" / "images").glob("[!.]*.jpg"))  # not the companions that macOS adds
     if not paths:
         raise PhotoError(f"no pets/images/*.jpg in {folder}: training needs the pet photographs with their trimaps")
     for path in paths:
@@ -59,7 +59,7 @@ def read_pets(folder: Path, *, held_out: bool = False) -> Iterator[Pet]:
 
 def subject_photos(folder: Path, subject: str) -> tuple[list[Path], Path]:
     """Photographs of one subject: those to enrol, and the last one, which is for testing only."""
-    paths = sorted((folder / "subjects" / subject).glob("*.jpg"))
+    paths = sorted((folder / "subjects" / subject).glob("[!.]*.jpg"))
     if len(paths) < 2:
         raise PhotoError(f"subjects/{subject} in {folder} has {len(paths)} photographs; at least 2 are needed")
     return paths[:-1], paths[-1]

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from privsc.drawing import literal_text
 from privsc.report import MET, TEXT, UNMET
 
 
@@ -26,6 +27,7 @@ class Shown:
     met: dict[str, bool]
 
 
+@literal_text()
 def grid_files(shown: Sequence[Shown]) -> dict[str, bytes]:
     """Kind of file (png, svg, pdf) to contents: original and transmitted, then Bob above Eve for every point."""
     first = shown[0].images["original"]

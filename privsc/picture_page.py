@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from privsc.drawing import literal_text
 from privsc.report import MET, TEXT, UNMET
 from privsc.trial import Trial
 
@@ -20,6 +21,7 @@ SIDE = 400  # [px] of the longer side of a picture on the page
 WIDE, LABEL = 1.75, 0.3  # [inch] of a panel, of the line under it
 
 
+@literal_text()
 def page_picture(trials: Sequence[tuple[str, Trial]], columns: int = 2) -> bytes:
     """PNG of (true name, Trial), ``columns`` photographs beside one another."""
     rows = -(-len(trials) // columns)

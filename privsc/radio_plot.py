@@ -9,12 +9,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from hardware.doctor import Diagnosis
+from privsc.drawing import literal_text
 from privsc.report import MET, UNMET, _png
 
 _OK = {True: ("ok", MET), False: ("fails", "#b00020"), None: ("–", "#888888")}
 _SIGNAL, _QUIET = "#1f5fa8", "#999999"
 
 
+@literal_text()
 def doctor_picture(told: Diagnosis, sample_rate: float, title: str) -> bytes:
     """PNG: spectrum, level over time with the preambles found, payload symbols, and the stages as a list."""
     figure = Figure(figsize=(12, 7.5), dpi=110, layout="constrained")
@@ -62,6 +64,7 @@ def doctor_picture(told: Diagnosis, sample_rate: float, title: str) -> bytes:
     return _png(figure)
 
 
+@literal_text()
 def sweep_picture(rows: list[dict[str, Any]], chosen: dict[str, Any] | None, side: str) -> bytes:
     """PNG: SNR and EVM against gain, the level below."""
     figure = Figure(figsize=(7.5, 6), dpi=110, layout="constrained")

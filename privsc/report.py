@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from privsc.drawing import literal_text
 from privsc.files import encode_png, to_json
 from privsc.trial import Trial
 
@@ -47,6 +48,7 @@ def guard_files(guarded: Any) -> dict[str, bytes]:
     }
 
 
+@literal_text()
 def run_picture(trial: Trial) -> bytes:
     """PNG: S with what was found, A, Â, Ŝ and Ŝe side by side, the figures below each."""
     figures, link = trial.figures, trial.figures["link"]
@@ -73,6 +75,7 @@ def decibel(snr: float | None) -> str:
     return "no signal" if snr is None else f"{snr:g} dB"
 
 
+@literal_text()
 def grid_picture(trials: Sequence[Trial], truth: str) -> bytes:
     """PNG like the paper's Fig. 4: original and transmitted image, then rows Bob and Eve with a column for each SNR.
 

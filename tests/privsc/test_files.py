@@ -8,6 +8,7 @@ from PIL import Image
 
 from privsc import files
 from privsc.errors import OutputError, PhotoError
+from privsc.photo_search import find_photos
 from tests.privsc.samples import encoded, scene
 
 
@@ -56,7 +57,7 @@ def test_longest_side_is_limited_and_never_enlarged():
         (b"", "not an image"),
         (encoded(scene())[:400], "damaged"),
         (encoded(scene(20, 100)), "100x20 px are too small"),
-        (encoded(np.zeros((48, 64), np.float32), "TIFF"), "no agreed range"),
+        (encoded(np.full((48, 64), 2, np.float32), "TIFF"), "no agreed range"),
     ],
 )
 def test_what_is_no_photograph_is_refused(data, match):
@@ -87,12 +88,14 @@ def test_find_photos_takes_files_and_folders_in_order(tmp_path):
         (folder / name).write_bytes(b"x")
     single = tmp_path / "other.png"
     single.write_bytes(b"x")
-    assert files.find_photos([single, folder]) == [single, folder / "01.png", folder / "02.JPG"]
+    found = find_photos([single, folder])
+    assert found.photos == (single, folder / "01.png", folder / "02.JPG")
+    assert found.skipped == ((folder / "notes.txt", "not a photograph"),)
     (tmp_path / "empty").mkdir()
     with pytest.raises(PhotoError, match="no photograph in this folder"):
-        files.find_photos([tmp_path / "empty"])
+        find_photos([tmp_path / "empty"])
     with pytest.raises(PhotoError, match="no such file or folder"):
-        files.find_photos([tmp_path / "nothing"])
+        find_photos([tmp_path / "nothing"])
 
 
 def test_mask_goes_through_png():
