@@ -18,8 +18,8 @@ demo: setup ## a photograph through guard, codec, channel and recovery; what Bob
 
 radio-demo: ## the demo through GNU Radio: channel model, Bob's and Eve's receivers; GUI=1 shows the window
 	@sh scripts/setup.sh radio
-	@$(PYTHON) -m privsc.radio_demo "$(RESULTS)"
-	@$(RADIO) -m flowgraphs.run "$(RESULTS)/photo.png" --db "$(RESULTS)/K.db" --out results/radio $(if $(GUI),--window)
+	@$(PYTHON) -m privsc.cli.radio.demo "$(RESULTS)"
+	@$(RADIO) -m flowgraphs.tools.run "$(RESULTS)/photo.png" --db "$(RESULTS)/K.db" --out results/radio $(if $(GUI),--window)
 
 companion: ## gnuradio-companion with our blocks, loopback.grc opened
 	@sh scripts/setup.sh radio
@@ -35,10 +35,11 @@ test: ## all tests
 	@$(PYTHON) -m pytest
 
 bench: setup ## speed beside that of well-known packages, measured in the same minute
-	@$(PYTHON) -m tests.bench.bench_privsc
-	@$(PYTHON) -m tests.bench.bench_codec
-	@$(RADIO) -m tests.bench.bench_burst
+	@$(PYTHON) -m benchmarks.bench_privsc
+	@$(PYTHON) -m benchmarks.bench_codec
+	@$(RADIO) -m benchmarks.bench_burst
 
-lint: setup ## ruff and mypy
+lint: setup ## ruff, mypy, and who may import whom
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m mypy
+	@PYTHONPATH=. .venv/bin/lint-imports

@@ -1,14 +1,14 @@
 """The bridge's figures: samples lost or wrong, and speed, through a GNU Radio flowgraph between two ZMQ ends.
 
-    PYTHONPATH=. /usr/bin/python3 -m tests.bench.bench_bridge [SAMPLES] [CASE...]     1e8 and all cases if left out
+    PYTHONPATH=. /usr/bin/python3 -m benchmarks.bench_bridge [SAMPLES] [CASE...]     1e8 and all cases if left out
 
 Every sample carries its own number (64 bits), so that each one that is missing, repeated or changed is counted. Cases:
 
     plain      writer PUSH → flowgraph PULL → PUSH → reader PULL, as fast as they go
     slow       the reader takes a tenth of the speed that the writer had in the plain case
     late       the flowgraph starts 2 s after the writer, the reader 3 s after that
-    exchange   phy.bridge.Bridge, both ends in one process, a million samples an exchange
-    curve      the plain case with phy.curve_proxy on both sides of a CURVE link in front of the reader
+    exchange   phy.net.bridge.Bridge, both ends in one process, a million samples an exchange
+    curve      the plain case with phy.net.curve_proxy on both sides of a CURVE link in front of the reader
 
 Writer, flowgraph, proxies and reader are processes of their own, sockets and message sizes those of the bridge.
 """
@@ -26,8 +26,8 @@ from pathlib import Path
 import numpy as np
 import zmq
 
-from phy.bridge import HIGH_WATER, MESSAGE, Bridge
-from phy.endpoints import stream_socket
+from phy.net.bridge import HIGH_WATER, MESSAGE, Bridge
+from phy.net.endpoints import stream_socket
 
 CASES = ("plain", "slow", "late", "exchange", "curve")
 _SILENT = 20.0  # [s] without a sample after which what is missing stays missing
@@ -93,7 +93,7 @@ def pass_on(source: str, sink: str, delay: float) -> None:
 
 def carry(arguments: list[str]) -> None:
     """A CURVE proxy; runs until it is killed."""
-    from phy.curve_proxy import main
+    from phy.net.curve_proxy import main
 
     with contextlib.redirect_stdout(None):
         main(arguments)
@@ -145,7 +145,7 @@ def through(folder: Path, total: int, *, rate: float = np.inf, flowgraph_delay: 
 
 
 def _proxies(folder: Path, source: str) -> list:
-    from phy.curve_proxy import make_keys
+    from phy.net.curve_proxy import make_keys
 
     for name in ("alice", "bob"):
         make_keys(folder / name)

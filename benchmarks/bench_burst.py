@@ -1,6 +1,6 @@
 """The burst modem beside liquid-dsp's framesync64 and GNU Radio's ofdm_rx: throughput, sensitivity, range of frequency.
 
-    PYTHONPATH=. /usr/bin/python3 -m tests.bench.bench_burst [--frames N]
+    PYTHONPATH=. /usr/bin/python3 -m benchmarks.bench_burst [--frames N]
 
 Runs under the distribution's interpreter, which has the peers; a peer that is not installed is named and left out. All
 receivers get the same noise model; SNR is 2 P / variance for framesync64 as for our frames (2 samples a symbol), and
@@ -15,11 +15,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from phy.impairments import frequency_offset, noise_variance, white_noise
-from phy.pulse import occupied_bandwidth, papr_db
-from phy.stream import StreamReceiver
-from phy.trials import image_frames, receive, run_trials, short_frames
-from tests.bench import liquid_peer, ofdm_peer
+from benchmarks import liquid_peer, ofdm_peer
+from phy.channel.impairments import frequency_offset, noise_variance, white_noise
+from phy.evaluation.trials import image_frames, receive, run_trials, short_frames
+from phy.modem.pulse import occupied_bandwidth, papr_db
+from phy.modem.stream import StreamReceiver
 
 GAP = 200
 

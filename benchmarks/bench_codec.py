@@ -1,6 +1,6 @@
 """Demappers, messages per second of one core: ours in numpy against torch doing the same on the same data.
 
-    python -m tests.bench.bench_codec [--messages 400000] [--codec image8x4]
+    python -m benchmarks.bench_codec [--messages 400000] [--codec image8x4]
 """
 
 import argparse
@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from phy.codec import Codec, shipped
+from phy.codec.codec import Codec, shipped
 
 
 def rate(work: Callable[[], object], messages: int, repeats: int = 3) -> float:
@@ -45,9 +45,9 @@ def table(codec: Codec, messages: int) -> list[tuple[str, float]]:
             (np.abs(codec.codebook - word) ** 2).sum(axis=1).argmin()
 
     return [
-        ("ML, numpy (phy.codec)", rate(lambda: codec.demap(y), messages)),
-        ("network, numpy (phy.codec)", rate(lambda: codec.demap_neural(y), messages)),
-        ("posteriors, numpy (phy.codec)", rate(lambda: codec.posteriors(y[:50_000], 0.1), 50_000)),
+        ("ML, numpy (phy.codec.codec)", rate(lambda: codec.demap(y), messages)),
+        ("network, numpy (phy.codec.codec)", rate(lambda: codec.demap_neural(y), messages)),
+        ("posteriors, numpy (phy.codec.codec)", rate(lambda: codec.posteriors(y[:50_000], 0.1), 50_000)),
         ("ML, torch product and argmax", rate(torch_product, messages)),
         ("ML, torch.cdist and argmin", rate(torch_nearest, messages)),
         ("ML, numpy, one message a turn", rate(loop, len(few))),

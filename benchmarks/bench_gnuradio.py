@@ -1,6 +1,6 @@
 """Our blocks beside GNU Radio's own ofdm_rx, in one process: frames delivered and samples a second.
 
-    PYTHONPATH=. /usr/bin/python3 -m tests.bench.bench_gnuradio [FRAMES] [delivery | speed]        500, both
+    PYTHONPATH=. /usr/bin/python3 -m benchmarks.bench_gnuradio [FRAMES] [delivery | speed]        500, both
 
 Both get 96-byte packets through ``channels.channel_model``; SNR is per symbol (per occupied subcarrier for OFDM). Ours
 also gets a carrier offset of 0.1 rad/sample, a clock offset of 50 ppm and a fractional delay; OFDM gets none of them.
@@ -17,11 +17,12 @@ import pmt
 from gnuradio import blocks as grb
 from gnuradio import channels, digital, gr
 
-from flowgraphs import blocks, pdu
-from flowgraphs.channel import epsilon, frequency_offset, noise_voltage, taps
-from flowgraphs.framing import Framing
-from phy.frame import Kind, split
-from tests.bench import block_speeds
+from benchmarks import block_speeds
+from flowgraphs import blocks
+from flowgraphs.parts import pdu
+from flowgraphs.parts.channel import epsilon, frequency_offset, noise_voltage, taps
+from flowgraphs.parts.framing import Framing
+from phy.frame.frame import Kind, split
 
 PACKET = 96  # [bytes]
 SNRS = (20.0, 15.0, 10.0, 5.0)  # [dB]

@@ -1,6 +1,6 @@
 """Parts of the models side beside a well-known package doing the same work, in the same process.
 
-    .venv/bin/python -m tests.bench.bench_privsc
+    .venv/bin/python -m benchmarks.bench_privsc
 
 Ratios, since seconds depend on the machine: below 1 the project's part is quicker. Quality stands beside speed where
 a quicker answer could be a worse one.
@@ -20,13 +20,14 @@ from skimage import data
 from skimage.restoration import inpaint_biharmonic
 from skimage.transform import resize
 
-from phy.codec import Codec
-from privsc import metrics, payload
-from privsc.backbone import load_lite0
-from privsc.demo import views
-from privsc.features import load_encoder
-from privsc.guard import Guard
-from privsc.segmenter import load_segmenter
+from phy.codec.codec import Codec
+from privsc.datasets.builtin import views
+from privsc.guard.guard import Guard
+from privsc.images import metrics
+from privsc.networks.backbone import load_lite0
+from privsc.networks.image_encoder import load_encoder
+from privsc.networks.mask_decoder import load_segmenter
+from privsc.transport.concealment import conceal
 
 
 def seconds(work: Callable[[], object], repeats: int = 5) -> float:
@@ -51,8 +52,8 @@ def concealment(table: Table) -> None:
         filled = inpaint_biharmonic(harmed, lost, channel_axis=-1)
         return np.uint8(np.clip(np.rint(filled * 255), 0, 255))
 
-    ours, peer = seconds(lambda: payload.conceal(harmed, lost_samples)), seconds(biharmonic, 1)
-    quality = [metrics.psnr(photo, image) for image in (payload.conceal(harmed, lost_samples), biharmonic())]
+    ours, peer = seconds(lambda: conceal(harmed, lost_samples)), seconds(biharmonic, 1)
+    quality = [metrics.psnr(photo, image) for image in (conceal(harmed, lost_samples), biharmonic())]
     _row(table, "conceal 20 % lost pixels, 96x144", ours, "scikit-image inpaint_biharmonic", peer,
          f"{quality[0]:.1f} / {quality[1]:.1f} dB")  # fmt: skip
 
@@ -79,8 +80,8 @@ def codec(table: Table) -> None:
 
 def guard(table: Table) -> None:
     """The whole guard against one bare pass of its backbone: what finding and masking cost on top."""
-    from privsc.enrol import make_entity
-    from privsc.files import encode_png
+    from privsc.images.photo_io import encode_png
+    from privsc.system.enrol import make_entity
 
     photos = views(data.chelsea(), 3, 0)
     entity = make_entity("Chelsea", [encode_png(photo) for photo in photos[:2]], class_word="cat")

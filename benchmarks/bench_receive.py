@@ -1,6 +1,6 @@
 """The whole receive flowgraph, rx_bob_zmq.grc as it is, beside GNU Radio's ofdm_rx behind the same ZMQ source.
 
-    PYTHONPATH=. /usr/bin/python3 -m tests.bench.bench_receive [IMAGES]
+    PYTHONPATH=. /usr/bin/python3 -m benchmarks.bench_receive [IMAGES]
 
 Photographs of 320 x 240 pixels, guarded by a worker, framed, through a channel at 20 dB (carrier 0.1 rad/sample, 50
 ppm, a fractional delay), pushed to the flowgraph as fast as it takes them, received, recovered by the worker, written
@@ -22,13 +22,14 @@ from pathlib import Path
 import numpy as np
 import zmq
 
-from flowgraphs import png, variants
-from flowgraphs.framing import Framing
-from flowgraphs.run import MODELS_PYTHON, load
-from flowgraphs.worker_client import WorkerClient
-from phy.bridge import HIGH_WATER, MESSAGE
-from phy.endpoints import stream_socket
-from tests.bench.bench_gnuradio import OCCUPIED, impaired, ofdm
+from benchmarks.bench_gnuradio import OCCUPIED, impaired, ofdm
+from flowgraphs.parts import png
+from flowgraphs.parts.framing import Framing
+from flowgraphs.tools import variants
+from flowgraphs.tools.run import MODELS_PYTHON, load
+from flowgraphs.worker.worker_client import WorkerClient
+from phy.net.bridge import HIGH_WATER, MESSAGE
+from phy.net.endpoints import stream_socket
 
 SIZE = (240, 320)
 _IDLE = 0.6  # [s] in which a process used hardly any processor time: it has nothing left to do
@@ -126,7 +127,7 @@ def main(images: int) -> int:
     with tempfile.TemporaryDirectory(prefix="privsc-") as name:
         folder = Path(name)
         (program,) = variants.build([variants.HERE / "rx_bob_zmq.grc"], folder)
-        command = [str(MODELS_PYTHON), "-m", "tests.privsc.worker_process", name, f"ipc://{name}/worker"]
+        command = [str(MODELS_PYTHON), "-m", "tests.fakes.worker_process", name, f"ipc://{name}/worker"]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         try:
             worker = json.loads(process.stdout.readline())["endpoint"]

@@ -1,7 +1,7 @@
 """The virtual radio under load: two of them in two processes, each sending to and hearing the other.
 
     export PYTHONPATH=. SOAPY_SDR_PLUGIN_PATH=hardware/soapy_zmq/build
-    /usr/bin/python3 -m tests.bench.bench_soapy_zmq [SECONDS] [MSPS...]
+    /usr/bin/python3 -m benchmarks.bench_soapy_zmq [SECONDS] [MSPS...]
 
 20 ppm between the clocks (every sample is interpolated), noise, a carrier offset. Prints for each rate what both ends
 lost, the processors' time, and the memory that was added; then how steadily samples come, and how late.
@@ -83,7 +83,7 @@ def side(here: str, there: str, rate: float, seconds: float, ppm: float) -> dict
 def load(rate: float, seconds: float) -> None:
     """One row of the table."""
     ends = [f"ipc://@privsc-bench-{time.monotonic_ns()}-{name}" for name in "ab"]
-    command = [sys.executable, "-m", "tests.bench.bench_soapy_zmq", "side"]
+    command = [sys.executable, "-m", "benchmarks.bench_soapy_zmq", "side"]
     other = subprocess.Popen(
         [*command, ends[1], ends[0], str(rate), str(seconds), "20"], stdout=subprocess.PIPE, text=True
     )

@@ -1,4 +1,4 @@
-"""Speed of each stream block by itself, for ``tests.bench.bench_gnuradio``: Msps of processor time."""
+"""Speed of each stream block by itself, for ``benchmarks.bench_gnuradio``: Msps of processor time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import zmq
 from gnuradio import blocks as grb
 from gnuradio import gr
 
-from flowgraphs import blocks, pdu
-from phy.impulses import Segment, encode
+from flowgraphs import blocks
+from flowgraphs.parts import pdu
+from phy.channel.impulses import Segment, encode
 
 
 def every(frames: int) -> Iterator[tuple[str, float]]:

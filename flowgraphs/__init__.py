@@ -1,1 +1,4 @@
-"""The chain in GNU Radio: blocks, flowgraphs (*.grc) the program that runs them; in the distribution's Python."""
+"""The chain in GNU Radio: flowgraphs (*.grc), blocks, programs around them; in the distribution's Python.
+
+parts ─► worker ─► blocks; `tools` compiles, runs and draws. Imports: `phy`.
+"""

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from phy.errors import LinkError
-from phy.link import Link, Reception
+from phy.frame.assembly import Reception
+from phy.link import Link
 
 ReturnPath = Callable[[tuple[int, ...]], "tuple[int, ...] | None"]
 

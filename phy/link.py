@@ -2,7 +2,8 @@
 
     from phy.link import Link
 
-    link = Link(codec="image8x4", channel="awgn")          # names: phy.codec.available(), phy.channel.CHANNELS
+    link = Link(codec="image8x4", channel="awgn")
+        # names: phy.codec.codec.available(), phy.channel.sionna_channel.CHANNELS
     sent = link.transmit(head, body, image_id=7, k_digest=database_digest, best_effort=True)
     bob = link.receive(sent, snr_db=10.0, seed=1, k_digest=database_digest)
     eve = link.receive(sent, snr_db=10.0, seed=2, k_digest=None)        # another seed: another realisation
@@ -20,7 +21,7 @@
 
 Channels with echoes (``tdl-*``, ``cdl-*``) need ``waveform="burst"``, which "auto" chooses for them: preamble, pulses,
 detection, equaliser. "symbols" has one sample a symbol and known frame starts. ``channel_parameters`` are the fields of
-``phy.channel.Channel``: delay_spread, speed, carrier, sample_rate, correlated_with, correlation.
+``phy.channel.sionna_channel.Channel``: delay_spread, speed, carrier, sample_rate, correlated_with, correlation.
 
 ``channel="external"`` simulates none and needs no torch: ``sent.iq`` goes out on a radio or a flowgraph, and what comes
 back goes to ``link.decode(sent, samples, k_digest=...)``.
@@ -41,15 +42,15 @@ from typing import Any
 
 import numpy as np
 
-from phy import frame, tx
-from phy.assembly import PREFIX, assemble_body, assemble_head, message_errors
-from phy.codec import Codec, shipped
-from phy.coded import OUTER_FLAG, named
+from phy.codec.codec import Codec, shipped
 from phy.errors import LinkError
-from phy.format import ImageFormat
-from phy.frame import Kind
-from phy.rx import ReceivedFrame
-from phy.waveform import BurstWaveform, SymbolWaveform, Waveform
+from phy.frame import frame, tx
+from phy.frame.assembly import PREFIX, LinkStats, Reception, assemble_body, assemble_head, message_errors
+from phy.frame.coded import OUTER_FLAG, named
+from phy.frame.format import ImageFormat
+from phy.frame.frame import Kind
+from phy.frame.received import ReceivedFrame
+from phy.modem.waveform import BurstWaveform, SymbolWaveform, Waveform
 
 HEAD_CODEC = "ae8x8"
 HEAD_FRAGMENT = 256
@@ -75,38 +76,13 @@ class Transmission:
 
 
 @dataclass(frozen=True)
-class LinkStats:
-    """Counts of one reception. message_error_rate: over body messages of frames that arrived, None where none did."""
-
-    message_error_rate: float | None
-    frames_sent: int
-    frames_lost: int
-    crc_failures: int
-    channel_uses: int
-
-
-@dataclass(frozen=True)
-class Reception:
-    """What one receiver made of a transmission; the module's docstring explains each field."""
-
-    head: bytes | None
-    body: bytes
-    body_ok: np.ndarray
-    body_crc_ok: bool
-    missing: tuple[int, ...]
-    k_digest_matches: bool | None
-    snr_db: float
-    stats: LinkStats
-    refusals: dict[str, int]
-
-
-@dataclass(frozen=True)
 class Link:
     """Transmitter, channel and receiver of one image at a time.
 
     codec: name of the body's codec, or the path of one's own (.npz); with "+outer" behind it the body frames carry the
-    outer code of ``phy.coded`` (half the rate, for fading and low SNR; bursts only); channel: name for
-    ``phy.channel.make_channel``; payload_bytes: at most, per frame; head_repeats: how often the head is sent;
+    outer code of ``phy.frame.coded`` (half the rate, for fading and low SNR; bursts only); channel: name for
+    ``phy.channel.sionna_channel.make_channel``; payload_bytes: at most, per frame; head_repeats: how often the head is
+    sent;
     rx_antennas: receive antennas, combined by maximum ratio; waveform: one of WAVEFORMS; snr_threshold_db: tau_thre of
     the paper's constraint (9), below which a transmission says so and uses the codec ``fallback`` if there is one (the
     choice is in every header).
@@ -142,7 +118,7 @@ class Link:
     def _channel(self, snr_db: float, seed: int) -> Any:
         if self.channel == EXTERNAL:
             raise LinkError("the link's channel is external: give the samples it delivers to decode()")
-        from phy.channel import make_channel  # torch only where a channel is simulated
+        from phy.channel.sionna_channel import make_channel  # torch only where a channel is simulated
 
         parameters = {"rx_antennas": self.rx_antennas, **self.channel_parameters}
         return make_channel(self.channel, snr_db=snr_db, seed=seed, **parameters)

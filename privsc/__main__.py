@@ -2,6 +2,6 @@
 
 import sys
 
-from privsc.cli import main
+from privsc.cli.app import main
 
 sys.exit(main())

@@ -60,7 +60,7 @@ def chelsea_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from PIL import Image
     from skimage import data
 
-    from privsc.demo import view, views
+    from privsc.datasets.builtin import view, views
 
     folder = tmp_path_factory.mktemp("photos of a cat")  # with spaces, as people's folders have
     (folder / "chelsea").mkdir()
@@ -74,7 +74,7 @@ def chelsea_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def chelsea_k(chelsea_folder: Path) -> Path:
     """K with Chelsea in it, made by the command itself; not to be changed by a test (copy it first)."""
-    from privsc.cli import main
+    from privsc.cli.app import main
 
     path = chelsea_folder / "K.db"
     assert main(["db", "init", str(path)]) == 0

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from privsc.cli import main
+from privsc.cli.app import main
 
 RUN = ["run", "{sent}", "--db", "{k}", "--out", "{out}"]
 
@@ -49,7 +49,7 @@ def places(tmp_path, chelsea_folder, chelsea_k):
 
 def _other_encoder(path: Path) -> None:
     """K as another encoder would have made it, consistent in itself."""
-    from privsc.database import Database
+    from privsc.knowledge.database import Database
 
     with Database.open(path) as db:
         db.encoder_identity = "vit_b@1024:0123456789ab"
@@ -116,13 +116,13 @@ def test_bad_input_is_one_line_and_writes_nothing(case, places, tmp_path, capsys
 
 
 def test_a_truncated_weight_file_is_named(places, tmp_path, monkeypatch, capsys):
-    from privsc import models
+    from privsc.networks.files import weights
 
-    monkeypatch.setattr(models, "weights_folder", lambda: tmp_path / "weights")
-    monkeypatch.setattr(models, "codecs_folder", lambda: tmp_path / "weights")
+    monkeypatch.setattr(weights, "weights_folder", lambda: tmp_path / "weights")
+    monkeypatch.setattr(weights, "codecs_folder", lambda: tmp_path / "weights")
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "sam-lite.safetensors").write_bytes(bytes(100))
-    models.write_manifest()
+    weights.write_manifest()
     (tmp_path / "weights" / "sam-lite.safetensors").write_bytes(bytes(60))
     assert main(["models", "verify"]) == 2
     assert "sam-lite.safetensors has 60 bytes instead of 100; install privsc again" in capsys.readouterr().err

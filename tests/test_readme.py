@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from privsc.cli import main
+from privsc.cli.app import main
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -56,7 +56,7 @@ def test_pictures_and_files_named_in_the_readme_exist():
         *re.findall(r"!\[.*?\]\((.*?)\)", README),
         "LICENSE",
         "flowgraphs/LICENSE",
-        "privsc/system.py",
+        "privsc/system/chain.py",
         "phy/link.py",
     ]
     for name in named:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from phy.impairments import multipath
+from phy.channel.impairments import multipath
 
 
 def noise_voltage(snr_db: float) -> float:

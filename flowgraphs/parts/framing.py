@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from phy import frame
-from phy.assembly import PREFIX
-from phy.burst import BurstTransmitter, Layout
-from phy.codec import shipped
-from phy.coded import OUTER_FLAG, OUTER_SUFFIX, named
-from phy.format import ImageFormat
-from phy.frame import Kind
+from phy.codec.codec import shipped
+from phy.frame import frame
+from phy.frame.assembly import PREFIX
+from phy.frame.coded import OUTER_FLAG, OUTER_SUFFIX, named
+from phy.frame.format import ImageFormat
+from phy.frame.frame import Kind
 from phy.link import HEAD_CODEC, HEAD_FRAGMENT
-from phy.waveform import unit_energy_transmitter
+from phy.modem.burst import BurstTransmitter, Layout
+from phy.modem.waveform import unit_energy_transmitter
 
 _FRAMES_AT_ONCE = 16
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from phy.assembly import PREFIX, assemble_body, assemble_head
-from phy.frame import Kind
-from phy.rx import ReceivedFrame
+from phy.frame.assembly import PREFIX, assemble_body, assemble_head
+from phy.frame.frame import Kind
+from phy.frame.received import ReceivedFrame
 
 _MAX_OPEN = 8  # images; a stream of frames of ever new images (or noise that looks like it) must not fill the memory
 

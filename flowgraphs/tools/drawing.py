@@ -1,6 +1,6 @@
 """Pictures of flowgraphs as gnuradio-companion draws them, for the README and for slides.
 
-    PYTHONPATH=. xvfb-run -a /usr/bin/python3 -m flowgraphs.drawing FOLDER [NAME...]      one PNG a flowgraph
+    PYTHONPATH=. xvfb-run -a /usr/bin/python3 -m flowgraphs.tools.drawing FOLDER [NAME...]      one PNG a flowgraph
 
 Drawn by gnuradio-companion's own code (what its menu calls Screen Capture), so it needs GTK and a display.
 """
@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from flowgraphs.variants import CompileError, environment, sources
+from flowgraphs.tools.variants import CompileError, environment, sources
 
 
 def application(graphs: list[Path]):
@@ -54,7 +54,7 @@ def draw(graph, picture: Path) -> None:
 
 def main() -> int:
     if len(sys.argv) < 2:
-        print("usage: python -m flowgraphs.drawing FOLDER [NAME...]", file=sys.stderr)
+        print("usage: python -m flowgraphs.tools.drawing FOLDER [NAME...]", file=sys.stderr)
         return 2
     folder, names = Path(sys.argv[1]), sys.argv[2:]
     known = {source.stem: source for source in sources()}
@@ -71,7 +71,7 @@ def main() -> int:
                 draw(page.flow_graph, picture)
                 print(picture)
     except (CompileError, OSError, ImportError, ValueError) as error:
-        print(f"flowgraphs.drawing: {error}", file=sys.stderr)
+        print(f"flowgraphs.tools.drawing: {error}", file=sys.stderr)
         return 2
     return 0
 

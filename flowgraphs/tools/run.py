@@ -1,8 +1,8 @@
 """Runs a photograph through a flowgraph without gnuradio-companion: worker, grcc, flowgraph, results, end.
 
-    python3 -m flowgraphs.run IMAGE --db K.db --out DIR          loopback.grc without a window
-    python3 -m flowgraphs.run IMAGE --db K.db --window           the same with its window, until that is closed
-    python3 -m flowgraphs.run IMAGE --worker tcp://127.0.0.1:5757 --snr 10 --eve-snr 5 --codec ae8x4+outer
+    python3 -m flowgraphs.tools.run IMAGE --db K.db --out DIR          loopback.grc without a window
+    python3 -m flowgraphs.tools.run IMAGE --db K.db --window           the same with its window, until that is closed
+    python3 -m flowgraphs.tools.run IMAGE --worker tcp://127.0.0.1:5757 --snr 10 --eve-snr 5 --codec ae8x4+outer
 
 Writes what `privsc run` writes. Runs in the distribution's Python; the worker runs in .venv.
 """
@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CODECS = ("image8x2", "image8x4", "image8x8", *(f"ae8x{n}{end}" for n in (2, 4, 8) for end in ("", "+outer")))
 MODELS_PYTHON = ROOT / ".venv" / "bin" / "python"
 
@@ -111,7 +111,7 @@ def headless(program: Path, parameters: dict, timeout: float) -> dict:
 
 def window(program: Path, parameters: dict) -> None:
     """Run the program with its window until that is closed."""
-    from flowgraphs.variants import environment
+    from flowgraphs.tools.variants import environment
 
     named = [f"--{name.replace('_', '-')}={value}" for name, value in parameters.items()]
     done = subprocess.run([sys.executable, str(program), *named], env=environment())
@@ -121,7 +121,7 @@ def window(program: Path, parameters: dict) -> None:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line, checked."""
-    parser = argparse.ArgumentParser(prog="flowgraphs.run", description=__doc__,
+    parser = argparse.ArgumentParser(prog="flowgraphs.tools.run", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("image", type=Path, help="photograph to send")
     parser.add_argument("--db", type=Path, metavar="K.db", help="privacy database K; not needed with --worker")
@@ -153,7 +153,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def run(given: argparse.Namespace, endpoint: str) -> None:
     """Compile, run, and say what came out."""
-    from flowgraphs.variants import HERE, CompileError, build
+    from flowgraphs.tools.variants import HERE, CompileError, build
 
     with tempfile.TemporaryDirectory(prefix="privsc-") as folder:
         try:
@@ -190,10 +190,10 @@ def main() -> int:
                 run(given, endpoint)
         return 0
     except RunError as error:
-        print(f"flowgraphs.run: {error}", file=sys.stderr)
+        print(f"flowgraphs.tools.run: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("flowgraphs.run: interrupted", file=sys.stderr)
+        print("flowgraphs.tools.run: interrupted", file=sys.stderr)
         return 130
 
 

@@ -1,6 +1,6 @@
 """A picture of the loopback flowgraph's window in action, for the README.
 
-    xvfb-run -a /usr/bin/python3 -m flowgraphs.screenshot IMAGE --db K.db --out window.png
+    xvfb-run -a /usr/bin/python3 -m flowgraphs.tools.screenshot IMAGE --db K.db --out window.png
 
 The window opens, one photograph goes through, and once its report is written the window is drawn into a PNG.
 """
@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from flowgraphs.run import RunError, load, options, parse, worker
-from flowgraphs.variants import HERE, build
+from flowgraphs.tools.run import RunError, load, options, parse, worker
+from flowgraphs.tools.variants import HERE, build
 
 SIZE = (1640, 1000)  # [px]
 SETTLE = 3.0  # [s] from the report to the picture
@@ -62,7 +62,7 @@ def main() -> int:
                 shoot(given, endpoint, picture)
         return 0
     except RunError as error:
-        print(f"flowgraphs.screenshot: {error}", file=sys.stderr)
+        print(f"flowgraphs.tools.screenshot: {error}", file=sys.stderr)
         return 2
 
 

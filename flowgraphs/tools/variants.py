@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 SLIDER = "variable_qtgui_range"
 SINKS = ("qtgui_", "privsc_picture", "privsc_figures")
 
@@ -77,10 +77,10 @@ def build(sources: list[Path], folder: Path, window: bool = False) -> list[Path]
 
 
 def main() -> int:
-    """`python -m flowgraphs.variants FOLDER [--window] [NAME...]`: compile flowgraphs."""
+    """`python -m flowgraphs.tools.variants FOLDER [--window] [NAME...]`: compile flowgraphs."""
     arguments = [a for a in sys.argv[1:] if a != "--window"]
     if not arguments:
-        print("usage: python -m flowgraphs.variants FOLDER [--window] [NAME...]", file=sys.stderr)
+        print("usage: python -m flowgraphs.tools.variants FOLDER [--window] [NAME...]", file=sys.stderr)
         return 2
     folder, names = Path(arguments[0]), arguments[1:]
     known = {source.stem: source for source in sources()}
@@ -90,7 +90,7 @@ def main() -> int:
         for made in build([known[name] for name in names or known], folder, "--window" in sys.argv):
             print(made)
     except (CompileError, OSError) as error:
-        print(f"flowgraphs.variants: {error}", file=sys.stderr)
+        print(f"flowgraphs.tools.variants: {error}", file=sys.stderr)
         return 2
     return 0
 

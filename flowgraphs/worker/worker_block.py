@@ -17,8 +17,8 @@ import numpy as np
 import pmt
 from gnuradio import gr
 
-from flowgraphs import pdu
-from flowgraphs.worker_client import WorkerClient, WorkerLost, WorkerRefused
+from flowgraphs.parts import pdu
+from flowgraphs.worker.worker_client import WorkerClient, WorkerLost, WorkerRefused
 
 _WAITING = 8  # requests
 

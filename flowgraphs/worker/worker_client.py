@@ -18,7 +18,7 @@ import numpy as np
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from privsc import wire
+from phy.net import messages
 
 _PING_EVERY = 0.5  # [s]
 
@@ -28,7 +28,7 @@ class WorkerLost(Exception):
 
 
 class WorkerRefused(Exception):
-    """The worker answered with a refusal; ``cause`` is one of ``privsc.wire.ERRORS``."""
+    """The worker answered with a refusal; ``cause`` is one of ``phy.net.messages.ERRORS``."""
 
     def __init__(self, cause: str, message: str):
         super().__init__(message)
@@ -66,7 +66,7 @@ class WorkerClient:
         self._disconnect()
         self._context.destroy(linger=0)
 
-    def request(self, op: str, params: dict[str, Any], buffers: dict[str, np.ndarray | bytes]) -> wire.Message:
+    def request(self, op: str, params: dict[str, Any], buffers: dict[str, np.ndarray | bytes]) -> messages.Message:
         """Ask once; a busy worker is asked again until the time is over. Raises WorkerLost or WorkerRefused."""
         end = time.monotonic() + self.timeout
         pause = 0.05
@@ -82,7 +82,7 @@ class WorkerClient:
                 self.counts["answered"] += 1
                 return answer
             cause, text = str(answer.header.get("error")), str(answer.header.get("message"))
-            if cause != wire.BUSY or time.monotonic() + pause > end:
+            if cause != messages.BUSY or time.monotonic() + pause > end:
                 self.counts["refused"] += 1
                 raise WorkerRefused(cause, text)
             self.counts["busy"] += 1
@@ -97,7 +97,7 @@ class WorkerClient:
             self._socket.setsockopt(zmq.IMMEDIATE, 1)  # nothing is queued for a worker that is not there
             self._socket.setsockopt(zmq.RECONNECT_IVL, 100)  # [ms]
             self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)  # [ms]
-            self._socket.setsockopt(zmq.MAXMSGSIZE, wire.MAX_MESSAGE)
+            self._socket.setsockopt(zmq.MAXMSGSIZE, messages.MAX_MESSAGE)
             self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
             self._socket.connect(self.endpoint)
             self.counts["connections"] += 1
@@ -110,7 +110,7 @@ class WorkerClient:
         self._instance = _instance(answer)
         self._gone()  # of connections before this one
 
-    def _ask(self, op: str, params: dict[str, Any], buffers: dict[str, Any], end: float) -> wire.Message:
+    def _ask(self, op: str, params: dict[str, Any], buffers: dict[str, Any], end: float) -> messages.Message:
         number = self._send(op, params, buffers)
         self.counts["sent"] += 1
         heard = pinged = time.monotonic()
@@ -143,20 +143,20 @@ class WorkerClient:
         self._next += 1
         try:
             assert self._socket is not None
-            self._socket.send_multipart(wire.encode({"id": self._next, "op": op, "params": params}, buffers),
+            self._socket.send_multipart(messages.encode({"id": self._next, "op": op, "params": params}, buffers),
                                         zmq.NOBLOCK)  # fmt: skip
         except zmq.Again:
             pass  # no connection and a full queue: the time-outs of the callers end it
         return self._next
 
-    def _receive(self, seconds: float) -> wire.Message | None:
+    def _receive(self, seconds: float) -> messages.Message | None:
         """The next answer of our format, None after that time."""
         assert self._socket is not None
         if not self._socket.poll(int(1000 * seconds)):
             return None
         try:
-            return wire.decode(self._socket.recv_multipart())
-        except wire.WireError:
+            return messages.decode(self._socket.recv_multipart())
+        except messages.WireError:
             self.counts["malformed"] += 1
             return None
 
@@ -174,7 +174,7 @@ class WorkerClient:
             self._socket = self._monitor = None
 
 
-def _instance(pong: wire.Message) -> str | None:
+def _instance(pong: messages.Message) -> str | None:
     """Which worker answered a ping; an answer that does not say is none's."""
     result = pong.header.get("result")
     return result.get("instance") if isinstance(result, dict) else None

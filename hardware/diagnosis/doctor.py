@@ -17,14 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from hardware.sight import MATCH, clock_ppm, jumped, levels, preambles, regular, spectrum
-from hardware.train import IMAGE_ID, Train
-from phy.burst import Layout
-from phy.codec import bytes_to_messages, shipped
-from phy.demodulator import BurstFrame
-from phy.impairments import frequency_offset
-from phy.stream import StreamReceiver
-from phy.sync import Acquired, Detector
+from hardware.diagnosis.sight import MATCH, clock_ppm, jumped, levels, preambles, regular, spectrum
+from hardware.diagnosis.train import IMAGE_ID, Train
+from phy.channel.impairments import frequency_offset
+from phy.codec.codec import bytes_to_messages, shipped
+from phy.modem.burst import Layout
+from phy.modem.demodulator import BurstFrame
+from phy.modem.stream import StreamReceiver
+from phy.modem.sync import Acquired, Detector
 
 MAX_CFO = 0.30  # [rad/sample] that the receiver promises
 MAX_PPM = 200.0  # clock offset that it promises

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from phy.sync import Acquired, Detector
+from phy.modem.sync import Acquired, Detector
 
 MATCH = 0.003  # of a period: frames that lie so close to whole periods are of one train
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phy import frame
-from phy.burst import BurstTransmitter, Layout
-from phy.codec import shipped
-from phy.frame import Kind
-from phy.tx import HEADER_SYMBOLS, TRAINING_SYMBOLS, modulate
-from phy.waveform import unit_energy_transmitter
+from phy.codec.codec import shipped
+from phy.frame import frame
+from phy.frame.frame import Kind
+from phy.frame.tx import HEADER_SYMBOLS, TRAINING_SYMBOLS, modulate
+from phy.modem.burst import BurstTransmitter, Layout
+from phy.modem.waveform import unit_energy_transmitter
 
 IMAGE_ID = 0xD0C7
 FAULTS = ("preamble", "header", "payload", "crc")  # that a train can be built with

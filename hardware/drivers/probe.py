@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
+from hardware.drivers.radio import Description, check_device
 from hardware.errors import HardwareError
-from hardware.profile import Limits, Profile, Safety, Side, available, load
-from hardware.radio import Description, check_device
+from hardware.profiles.profile import Limits, Profile, Safety, Side, available, load
 
 # asked one by one: SoapySDR would also look for sound cards, remote servers and (through UHD) USRPs
 _MORE_DRIVERS = ("airspy", "sdrplay", "xtrx")
@@ -28,7 +28,7 @@ def probe() -> list[dict[str, Any]]:
 
 
 def _apis() -> list[tuple[str, Any, Any]]:
-    from hardware import soapy_radio, uhd_radio
+    from hardware.drivers import soapy_radio, uhd_radio
 
     def soapy() -> list[dict[str, str]]:
         drivers = {load(name).device.get("driver") for name in available()} | set(_MORE_DRIVERS)

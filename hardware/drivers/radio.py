@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from hardware.errors import DeviceError, ProfileError, TransmitRefused
-from hardware.profile import Profile, Side, Span, check_transmission
+from hardware.profiles.profile import Profile, Side, Span, check_transmission
 
 _TOLERANCE = 1e-3  # relative: by how much a device may miss a rate that it was asked for
 
@@ -210,18 +210,6 @@ class Radio(ABC):
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None):
         self.close()
-
-
-def open_radio(profile: Profile, transmit: bool = False) -> Radio:
-    """The profile's device. transmit: somebody allowed transmission; never needed for the virtual radio."""
-    allowed = transmit or not profile.safety.ask
-    if profile.api == "uhd":
-        from hardware.uhd_radio import UhdRadio
-
-        return UhdRadio(profile, allowed)
-    from hardware.soapy_radio import SoapyRadio
-
-    return SoapyRadio(profile, allowed)
 
 
 def tuned(profile: Profile) -> float:

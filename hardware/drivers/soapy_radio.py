@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from hardware.drivers.radio import Description, Radio, Received, SideRanges, tuned
 from hardware.errors import DeviceError
-from hardware.profile import Profile, Side, Span
-from hardware.radio import Description, Radio, Received, SideRanges, tuned
+from hardware.profiles.profile import Profile, Side, Span
 
 try:
     import SoapySDR as soapy
@@ -56,7 +56,7 @@ class _clear(contextlib.ContextDecorator):
 
 
 class SoapyRadio(Radio):
-    """See ``hardware.radio.Radio``."""
+    """See ``hardware.drivers.radio.Radio``."""
 
     def __init__(self, profile: Profile, transmit: bool):
         _require()

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from hardware.drivers.radio import Description, Radio, Received, SideRanges, tuned
+from hardware.drivers.soapy_radio import _clear
 from hardware.errors import DeviceError
-from hardware.profile import Profile, Side, Span
-from hardware.radio import Description, Radio, Received, SideRanges, tuned
-from hardware.soapy_radio import _clear
+from hardware.profiles.profile import Profile, Side, Span
 
 try:
     import uhd
@@ -37,7 +37,7 @@ def find(arguments: dict[str, str] | None = None) -> list[dict[str, str]]:
 
 
 class UhdRadio(Radio):
-    """See ``hardware.radio.Radio``. Works on anything with the interface of ``uhd.usrp.MultiUSRP``."""
+    """See ``hardware.drivers.radio.Radio``. Works on anything with the interface of ``uhd.usrp.MultiUSRP``."""
 
     def __init__(self, profile: Profile, transmit: bool, usrp: Any = None):
         _require()

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hardware.streaming import BLOCK
-from phy.demodulator import BurstFrame
-from phy.frame import Kind
-from phy.stream import StreamReceiver
+from hardware.process.streaming import BLOCK
+from phy.frame.frame import Kind
+from phy.modem.demodulator import BurstFrame
+from phy.modem.stream import StreamReceiver
 
 BATCH = 4 * BLOCK  # [samples] searched at once: half the work of one block at a time, for 66 ms more delay at 4 Msps
 

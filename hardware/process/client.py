@@ -25,9 +25,9 @@ import numpy as np
 import zmq
 
 from hardware.errors import StationError
-from privsc import wire
+from phy.net import messages
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RADIO_PYTHON = "/usr/bin/python3"
 _PIECE = 1 << 22  # [samples] loaded with one request: 32 MiB
 _STARTS_WITHIN = 30.0  # [s]
@@ -76,12 +76,12 @@ class Station:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.PAIR)
         self._socket.setsockopt(zmq.LINGER, 0)
-        self._socket.setsockopt(zmq.MAXMSGSIZE, wire.MAX_MESSAGE)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, messages.MAX_MESSAGE)
         self._socket.setsockopt(zmq.RCVHWM, 8192)
         try:
             endpoint = f"ipc://{self._folder}/station"
             self._socket.bind(endpoint)
-            command = [self._python, "-m", "hardware.station", "--endpoint", endpoint]
+            command = [self._python, "-m", "hardware.process.station", "--endpoint", endpoint]
             # a group of its own: Ctrl-C in the terminal reaches us, and we end it in order
             self._process = subprocess.Popen(command, cwd=ROOT, env=environment(), stdin=subprocess.PIPE,
                                              start_new_session=True)  # fmt: skip
@@ -113,7 +113,7 @@ class Station:
             self._still_there(op)
             if time.monotonic() > until:
                 raise StationError(f"{op}: the radio process takes no request within {timeout:g} s")
-        self._socket.send_multipart(wire.encode({"id": self._number, "op": op, "params": params}, buffers))
+        self._socket.send_multipart(messages.encode({"id": self._number, "op": op, "params": params}, buffers))
         while (left := until - time.monotonic()) > 0:
             message = self._receive(min(left, 0.2))
             if message is None:
@@ -146,12 +146,12 @@ class Station:
                                      timeout=timeout)  # fmt: skip
         return buffers["samples"].view(np.complex64), told
 
-    def _receive(self, seconds: float) -> wire.Message | None:
+    def _receive(self, seconds: float) -> messages.Message | None:
         if not self._socket.poll(max(1, int(seconds * 1000))):
             return None
         try:
-            message = wire.decode(self._socket.recv_multipart())
-        except wire.WireError as error:
+            message = messages.decode(self._socket.recv_multipart())
+        except messages.WireError as error:
             raise StationError(f"the radio process sent what is no message ({error})") from error
         if message.id == 0:
             self.on_event(message.header, message.buffers)
@@ -169,7 +169,7 @@ class Station:
         if process is not None:
             if process.poll() is None:
                 try:
-                    self._socket.send_multipart(wire.encode({"id": 0, "op": "quit"}), flags=zmq.NOBLOCK)
+                    self._socket.send_multipart(messages.encode({"id": 0, "op": "quit"}), flags=zmq.NOBLOCK)
                 except zmq.ZMQError:
                     process.terminate()
             assert process.stdin is not None

@@ -12,15 +12,16 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from hardware.chain import Chain, frame_event
+from hardware.drivers.open import open_radio
+from hardware.drivers.probe import probe
+from hardware.drivers.radio import Radio
 from hardware.errors import StationError
-from hardware.priority import hurry
-from hardware.probe import probe
-from hardware.profile import from_dict
-from hardware.radio import Radio, open_radio
-from hardware.streaming import BLOCK, Gap, Receiving, Sending, statistics, to_complex
-from phy.demodulator import BurstFrame
-from privsc import wire
+from hardware.process.chain import Chain, frame_event
+from hardware.process.priority import hurry
+from hardware.process.streaming import BLOCK, Gap, Receiving, Sending, statistics, to_complex
+from hardware.profiles.profile import from_dict
+from phy.modem.demodulator import BurstFrame
+from phy.net import messages
 
 MAX_LOADED = 1 << 27  # [samples]: 1 GiB
 MAX_CAPTURE = 1 << 24  # [samples]
@@ -45,7 +46,7 @@ class Station:
         self._file: BinaryIO | None = None
         self._next_statistics = 0.0
 
-    def request(self, message: wire.Message) -> Answer:
+    def request(self, message: messages.Message) -> Answer:
         """Do what a request asks. Raises HardwareError with the one line that its sender is told."""
         name = message.header.get("op")
         work: Callable[[dict, dict], Answer] | None = (
@@ -59,7 +60,7 @@ class Station:
     def tell(self, fields: dict[str, Any], buffers: dict[str, np.ndarray] | None = None) -> None:
         """An event for whoever started us; never waits."""
         try:
-            self.outbox.put_nowait(wire.encode({"id": 0, **fields}, buffers))
+            self.outbox.put_nowait(messages.encode({"id": 0, **fields}, buffers))
         except queue.Full:
             self.dropped += 1
 
@@ -240,7 +241,7 @@ class Station:
         kind = np.complex64 if params["format"] == "CF32" else np.int16
         size = 8 if params["format"] == "CF32" else 4
         chains = [Chain(one["name"], noise_db=one.get("noise_db"), seed=one.get("seed", 0),
-                        tell=lambda name, frame: self.outbox.put(wire.encode(*_numbered(frame_event(name, frame)))))
+                        tell=lambda name, frame: self.outbox.put(messages.encode(*_numbered(frame_event(name, frame)))))
                   for one in params["chains"]]  # fmt: skip
         total = 0
         with Path(params["path"]).open("rb") as file:
@@ -272,7 +273,7 @@ class Station:
                 try:
                     thread.stop() if isinstance(thread, Sending) else thread.stop(drain=0.0)
                 except Exception as error:
-                    print(f"hardware.station: {error}", file=sys.stderr)
+                    print(f"hardware.process.station: {error}", file=sys.stderr)
         self.sending = self.receiving = None
         self._close_file()
         if self.radio is not None:

@@ -1,8 +1,8 @@
 """The radio process: one device, driven over a ZMQ socket by whoever started it.
 
-    /usr/bin/python3 -m hardware.station --endpoint ipc:///...        (started by hardware.client.Station)
+    /usr/bin/python3 -m hardware.process.station --endpoint ipc:///...      (started by hardware.process.client.Station)
 
-Messages are those of ``privsc.wire``: a JSON header and raw buffers. Each request is answered; frames and, once a
+Messages are those of ``phy.net.messages``: a JSON header and raw buffers. Each request is answered; frames and, once a
 second, statistics are told in between with id 0. It ends when told to, on SIGINT and SIGTERM, and when whoever started
 it is gone (its standard input ends): the device is then off, files are closed.
 
@@ -22,9 +22,9 @@ import threading
 import zmq
 
 from hardware.errors import HardwareError
-from hardware.requests import Station
+from hardware.process.requests import Station
 from phy.errors import PhyError
-from privsc import wire
+from phy.net import messages
 
 _TICK = 10  # [ms]
 _SWITCH = 2e-4  # [s] after which a thread that waits gets the interpreter: the device's is not to wait 5 ms for it
@@ -35,14 +35,14 @@ class Server:
 
     def __init__(self, endpoint: str):
         self.station = Station()
-        self._requests: queue.SimpleQueue[wire.Message | None] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[messages.Message | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[list[bytes]] = queue.SimpleQueue()
         self._held: list[list[bytes]] = []  # answers that wait for the events before them
         self.ending = threading.Event()
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.PAIR)
         self._socket.setsockopt(zmq.LINGER, 1000)
-        self._socket.setsockopt(zmq.MAXMSGSIZE, wire.MAX_MESSAGE)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, messages.MAX_MESSAGE)
         self._socket.connect(endpoint)
 
     def serve(self) -> None:
@@ -63,9 +63,9 @@ class Server:
 
     def _take(self, parts: list[bytes]) -> None:
         try:
-            message = wire.decode(parts)
-        except wire.WireError as error:
-            self._answers.put(wire.encode({"id": error.request or 0, "ok": False, "message": str(error)}))
+            message = messages.decode(parts)
+        except messages.WireError as error:
+            self._answers.put(messages.encode({"id": error.request or 0, "ok": False, "message": str(error)}))
             return
         if message.header.get("op") == "quit":
             self.ending.set()
@@ -89,17 +89,17 @@ class Server:
         while (message := self._requests.get()) is not None:
             try:
                 result, buffers = self.station.request(message)
-                answer = wire.encode({"id": message.id, "ok": True, "result": result}, buffers)
+                answer = messages.encode({"id": message.id, "ok": True, "result": result}, buffers)
             except (HardwareError, PhyError, OSError) as error:
-                answer = wire.encode({"id": message.id, "ok": False, "message": " ".join(str(error).split())})
-            except (KeyError, TypeError, ValueError, wire.WireError) as error:
+                answer = messages.encode({"id": message.id, "ok": False, "message": " ".join(str(error).split())})
+            except (KeyError, TypeError, ValueError, messages.WireError) as error:
                 told = f"{message.header.get('op')}: bad request ({type(error).__name__}: {error})"
-                answer = wire.encode({"id": message.id, "ok": False, "message": told})
+                answer = messages.encode({"id": message.id, "ok": False, "message": told})
             self._answers.put(answer)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="hardware.station", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hardware.process.station", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--endpoint", required=True, help="ZMQ endpoint that the starter has bound")
     given = parser.parse_args()
     sys.setswitchinterval(_SWITCH)

@@ -21,8 +21,8 @@ from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
+from hardware.drivers.radio import Radio
 from hardware.errors import HardwareError
-from hardware.radio import Radio
 
 BLOCK = 1 << 16  # [samples]
 _FULL_SCALE = 32767.0  # of CS16

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from hardware.errors import ProfileError
-from hardware.fields import Reader, Span, shown, within
+from hardware.profiles.fields import Reader, Span, shown, within
 
-FOLDER = Path(__file__).parent / "profiles"
+FOLDER = Path(__file__).parents[1] / "profiles"
 OCCUPIED = 0.65  # bandwidth of our signal / sample rate: 2 samples a symbol, roll-off 0.3
 FORMATS = ("CF32", "CS16")
 DUPLEX = ("full", "half", "receive")

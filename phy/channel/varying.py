@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from phy.impulses import MAX_TAPS, ImpulseError, Segment
+from phy.channel.impulses import MAX_TAPS, ImpulseError, Segment
 
 
 class VaryingFilter:

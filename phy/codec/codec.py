@@ -3,8 +3,8 @@
     messages [...] ──encode──► codewords [..., n] ──channel──► y [..., n] ──demap──► messages [...]
 
 A codec is a codebook of 2^k codewords of n complex symbols plus two demappers: maximum likelihood over the codebook
-(one matrix product) and the trained network's. ``phy.autoencoder`` trains codecs, ``phy/codecs`` holds the shipped ones
-(npz without pickled objects, and a model card each).
+(one matrix product) and the trained network's. ``phy.training.autoencoder`` trains codecs, ``phy/codecs`` holds the
+shipped ones (npz without pickled objects, and a model card each).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from phy.errors import CodecError
 
 FORMAT = "phy-codec-1"
-CODEC_FOLDER = Path(__file__).parent / "codecs"
+CODEC_FOLDER = Path(__file__).parents[1] / "codecs"
 MAX_BITS = 12
 _CHUNK_SCORES = 1 << 18  # scores of one chunk, float32: 1 MiB stays in the second-level cache
 

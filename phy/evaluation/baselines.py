@@ -1,7 +1,7 @@
 """What a learned codec is measured against: classical schemes and limits, in closed form or as codecs of their own.
 
 Everything here is for real AWGN unless it says complex; Eb/N0 in dB; n channel uses are real dimensions with noise
-variance 1 / (2 R Eb/N0) each at unit symbol energy, R = k / n. ``phy.ldpc`` has Sionna's 5G LDPC.
+variance 1 / (2 R Eb/N0) each at unit symbol energy, R = k / n. ``phy.evaluation.ldpc`` has Sionna's 5G LDPC.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, special, stats
 
-from phy.codec import Codec
+from phy.codec.codec import Codec
 from phy.errors import CodecError
 
 HAMMING_PARITY = np.array([[1, 1, 0, 1], [1, 0, 1, 1], [0, 1, 1, 1]], np.uint8)  # parity bits of the four data bits

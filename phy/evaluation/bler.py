@@ -1,6 +1,6 @@
 """Block error rate against Eb/N0: learned codecs, classical schemes and limits on one plot.
 
-    python -m phy.bler --schemes real-7-4 bpsk-8-8 hamming-ml --from 0 --to 8 --step 1 --out results/bler
+    python -m phy.evaluation.bler --schemes real-7-4 bpsk-8-8 hamming-ml --from 0 --to 8 --step 1 --out results/bler
 
 Each point stops at ``--errors`` block errors (100 by default) or at ``--blocks`` blocks, and carries a 95 % interval
 (Clopper and Pearson 1934). Writes bler.csv and bler.png; a point that bler.csv holds already is not simulated again.
@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from phy import baselines
-from phy.codec import Codec, available
+from phy.codec.codec import Codec, available
 from phy.errors import PhyError
-from phy.metrics import awgn, interval95
+from phy.evaluation import baselines
+from phy.evaluation.metrics import awgn, interval95
 
 Errors = Callable[[float, int, np.random.Generator], int]
 
@@ -100,7 +100,7 @@ def scheme(name: str) -> Scheme:
 
 def _ldpc(bits: int, k: int, n: int) -> Callable[[], Scheme]:
     def build() -> Scheme:
-        from phy.ldpc import qam_ldpc_errors  # torch and Sionna
+        from phy.evaluation.ldpc import qam_ldpc_errors  # torch and Sionna
 
         return Scheme(f"qam{1 << bits}-ldpc-{k}-{n}", k, n // bits, qam_ldpc_errors(bits, k, n), 100, 20_000)
 
@@ -203,7 +203,7 @@ def plot(points: list[Point], path: Path) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; bad input ends in one line on stderr and exit code 2."""
-    parser = argparse.ArgumentParser(prog="python -m phy.bler", description="Block error rate against Eb/N0")
+    parser = argparse.ArgumentParser(prog="python -m phy.evaluation.bler", description="Block error rate against Eb/N0")
     parser.add_argument("--schemes", nargs="+", default=["real-2-2", "real-7-4", "real-8-8", "bpsk-2-2", "bpsk-8-8",
                         "hamming-hard", "hamming-ml", "image8x4", "ae8x4", "qam16-ldpc-512-1024"])  # fmt: skip
     parser.add_argument("--from", dest="first", type=float, default=0.0)

@@ -1,6 +1,6 @@
 """Model cards of the shipped codecs, with figures measured when the card is written.
 
-    python -m phy.cards [--plots DIR] [NAME ...]
+    python -m phy.evaluation.cards [--plots DIR] [NAME ...]
 
 Writes phy/codecs/NAME.md; with ``--plots`` also a constellation and a learning curve per codec as DIR/NAME.png.
 """
@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from phy import metrics
-from phy.bler import codec_scheme, required_eb_n0_db
-from phy.codec import CODEC_FOLDER, Codec, available, shipped
+from phy.codec.codec import CODEC_FOLDER, Codec, available, shipped
 from phy.errors import PhyError
+from phy.evaluation import metrics
+from phy.evaluation.bler import codec_scheme, required_eb_n0_db
 
 _MESSAGES = 200_000
 _PLAIN_OF = {"image8x2": "ae8x2", "image8x4": "ae8x4", "image8x8": "ae8x8"}
@@ -46,7 +46,7 @@ def card(codec: Codec) -> str:
         + (": likely confusions are near in sample value, at the price of a higher message error rate."
            if plan["message_cost"] else " (plain: every confusion counts the same)."),
         "",
-        f"Made by `python -m phy.family {codec.name}`; uniform random messages, no other data.",
+        f"Made by `python -m phy.training.family {codec.name}`; uniform random messages, no other data.",
         "",
         "## Measured",
         "",
@@ -117,7 +117,7 @@ def plot(codec: Codec, path: Path) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; an unknown codec ends in one line and exit code 2."""
-    parser = argparse.ArgumentParser(prog="python -m phy.cards", description="Model cards of the shipped codecs")
+    parser = argparse.ArgumentParser(prog="python -m phy.evaluation.cards", description="Cards of the shipped codecs")
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--plots", type=Path)
     parser.add_argument("--out", type=Path, default=CODEC_FOLDER)

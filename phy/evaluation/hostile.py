@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from phy.burst import BurstTransmitter
-from phy.frame import HEADER_BYTES
-from phy.impairments import noise_variance, white_noise
-from phy.tx import modulate_headers
+from phy.channel.impairments import noise_variance, white_noise
+from phy.frame.frame import HEADER_BYTES
+from phy.frame.tx import modulate_headers
+from phy.modem.burst import BurstTransmitter
 
 _PAYLOAD_SYMBOLS = 300
 

@@ -10,9 +10,9 @@ from sionna.phy.channel import AWGN
 from sionna.phy.fec.ldpc import LDPC5GDecoder, LDPC5GEncoder
 from sionna.phy.mapping import Demapper, Mapper
 
-from phy.baselines import from_db
-from phy.channel import seeded
+from phy.channel.sionna_channel import seeded
 from phy.errors import CodecError
+from phy.evaluation.baselines import from_db
 
 
 def qam_ldpc_errors(bits: int, k: int, n: int,

@@ -18,9 +18,9 @@ from sionna.phy.fec.crc import CRCDecoder, CRCEncoder
 from sionna.phy.fec.ldpc import LDPC5GDecoder, LDPC5GEncoder
 from sionna.phy.mapping import Demapper, Mapper
 
-from phy.baselines import from_db
-from phy.channel import seeded
+from phy.channel.sionna_channel import seeded
 from phy.errors import CodecError
+from phy.evaluation.baselines import from_db
 
 BLOCK = 8640
 """n, coded bits a block: near the longest that the code allows at rate 5/6 with one block."""
@@ -70,7 +70,7 @@ MCS_TABLE = tuple(
         (6, "1/2", 11.0), (6, "2/3", 14.25), (6, "5/6", 17.25), (8, "3/4", 20.75),
     )
 )  # fmt: skip
-"""Thresholds [dB]: as `python -m phy.ldpc_link` prints them, 25 November 2026."""
+"""Thresholds [dB]: as `python -m phy.evaluation.ldpc_link` prints them, 25 November 2026."""
 
 
 class LdpcLink:

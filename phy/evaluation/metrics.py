@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, stats
 
-from phy.codec import Codec
+from phy.codec.codec import Codec
 from phy.errors import CodecError
 
 

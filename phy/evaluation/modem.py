@@ -1,7 +1,7 @@
 """The burst modem's figures, measured: one command per row of the table.
 
-    python -m phy.evaluate cfo | clock | tdl | false | relock | delivery | throughput | short | hostile  [--frames N]
-    [--seed N]
+    python -m phy.evaluation.modem cfo | clock | tdl | false | relock | delivery | throughput | short | hostile
+    [--frames N] [--seed N]
 
 Each prints a table; ``all`` runs every row that needs numpy and scipy only (``tdl`` takes its impulse responses from
 Sionna, so it runs where Sionna is installed). SNR is Es/N0 at the matched filter's output [dB], noise is white over the
@@ -19,8 +19,7 @@ from typing import Any
 import numpy as np
 import scipy.signal
 
-from phy.hostile import hostile_streams
-from phy.impairments import (
+from phy.channel.impairments import (
     Impairments,
     clock_offset,
     drop_samples,
@@ -29,14 +28,15 @@ from phy.impairments import (
     noise_variance,
     white_noise,
 )
-from phy.pulse import Pulse, occupied_bandwidth, papr_db
-from phy.short import SHORT_LAYOUT, ShortFormat
-from phy.stream import StreamReceiver
-from phy.trials import Frames, Tally, image_frames, receive, run_trials, short_frames
+from phy.evaluation.hostile import hostile_streams
+from phy.evaluation.trials import Frames, Tally, image_frames, receive, run_trials, short_frames
+from phy.modem.pulse import Pulse, occupied_bandwidth, papr_db
+from phy.modem.short import SHORT_LAYOUT, ShortFormat
+from phy.modem.stream import StreamReceiver
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m phy.evaluate", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m phy.evaluation.modem", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("row", choices=[*ROWS, "all"])
     parser.add_argument("--frames", type=int, default=None, help="frames (or 10^6 samples for 'false') per point")
     parser.add_argument("--seed", type=int, default=1)
@@ -98,7 +98,7 @@ def tdl(count: int, rng: np.random.Generator) -> None:
     """Sionna's TDL-C, 300 ns, 10 Msps (2 samples a symbol), 15 dB: the equaliser on, and off."""
     from sionna.phy.channel.tr38901 import TDL
 
-    from phy.channel import seeded
+    from phy.channel.sionna_channel import seeded
 
     with seeded(int(rng.integers(1 << 31))):
         gains, delays = TDL("C", 300e-9, 2.4e9)(count, 1, 10e6)

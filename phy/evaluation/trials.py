@@ -1,4 +1,4 @@
-"""Frames through an impaired channel and back, counted: what ``phy.evaluate`` and the tests are made of."""
+"""Frames through an impaired channel and back, counted: what ``phy.evaluation.modem`` and the tests are made of."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from phy.burst import BurstTransmitter, Layout
-from phy.coded import OUTER_FLAG, named
-from phy.demodulator import BurstFrame
-from phy.format import FrameFormat, ImageFormat
-from phy.frame import Kind, headers_for
-from phy.impairments import white_noise
-from phy.short import SHORT_LAYOUT, ShortFormat
-from phy.stream import StreamReceiver
+from phy.channel.impairments import white_noise
+from phy.frame.coded import OUTER_FLAG, named
+from phy.frame.format import FrameFormat, ImageFormat
+from phy.frame.frame import Kind, headers_for
+from phy.modem.burst import BurstTransmitter, Layout
+from phy.modem.demodulator import BurstFrame
+from phy.modem.short import SHORT_LAYOUT, ShortFormat
+from phy.modem.stream import StreamReceiver
 
 _CHUNK = 1 << 18
 
@@ -55,8 +55,8 @@ class Tally:
 
 def image_frames(count: int, payload_bytes: int, codec: str, rng: np.random.Generator, *, gap: int = 0,
                  layout: Layout | None = None) -> Frames:  # fmt: skip
-    """Random payloads as frames of ``phy.frame``, gap zeros after each burst. codec: a name, with "+outer" for the
-    code."""
+    """Random payloads as frames of ``phy.frame.frame``, gap zeros after each burst. codec: a name, with "+outer" for
+    the code."""
     layout = Layout() if layout is None else layout
     payloads = rng.integers(0, 256, (count, payload_bytes), dtype=np.uint8)
     chosen, coded = named(codec)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 
 import numpy as np
 
-from phy import frame, rx
-from phy.codec import bytes_to_messages
-from phy.rx import ReceivedFrame
+from phy.codec.codec import bytes_to_messages
+from phy.frame import frame
+from phy.frame.received import ReceivedFrame, combine_repetitions
 
 PREFIX = struct.Struct(">I")  # the head group starts with the body's length
 
@@ -34,7 +35,7 @@ def _best_repetition(repetitions: list[ReceivedFrame]) -> ReceivedFrame | None:
     for received in repetitions:
         if received.crc_ok:
             return received
-    combined = rx.combine_repetitions(repetitions)
+    combined = combine_repetitions(repetitions)
     return combined if combined.crc_ok else None
 
 
@@ -62,3 +63,29 @@ def message_errors(body_frames: np.ndarray, k: int, bodies: list[ReceivedFrame])
     decided = bytes_to_messages(np.stack([f.body for f in bodies]), k)
     truth = bytes_to_messages(body_frames[rows], k)
     return int(np.count_nonzero(decided != truth)), decided.size
+
+
+@dataclass(frozen=True)
+class LinkStats:
+    """Counts of one reception. message_error_rate: over body messages of frames that arrived, None where none did."""
+
+    message_error_rate: float | None
+    frames_sent: int
+    frames_lost: int
+    crc_failures: int
+    channel_uses: int
+
+
+@dataclass(frozen=True)
+class Reception:
+    """What one receiver made of a transmission; the module's docstring explains each field."""
+
+    head: bytes | None
+    body: bytes
+    body_ok: np.ndarray
+    body_crc_ok: bool
+    missing: tuple[int, ...]
+    k_digest_matches: bool | None
+    snr_db: float
+    stats: LinkStats
+    refusals: dict[str, int]

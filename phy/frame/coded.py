@@ -13,10 +13,10 @@ import functools
 
 import numpy as np
 
-from phy.codec import Codec, bytes_to_messages, codec_with_id, messages_per_bytes, messages_to_bytes, resolve
+from phy.codec.codec import Codec, bytes_to_messages, codec_with_id, messages_per_bytes, messages_to_bytes, resolve
+from phy.codec.outer import OuterCode
 from phy.errors import CodecError
-from phy.outer import OuterCode
-from phy.tx import scrambling
+from phy.frame.tx import scrambling
 
 OUTER_FLAG = 0x80  # of the header's codec id
 OUTER_SUFFIX = "+outer"  # of a codec's name

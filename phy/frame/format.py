@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from phy.codec import Codec
-from phy.coded import OUTER_SUFFIX, coded_symbols, demodulate_coded, meant, modulate_coded
+from phy.codec.codec import Codec
 from phy.errors import FrameError
-from phy.frame import CRC_BYTES, HEADER_BYTES, FrameRefused, Header, add_crc, crc_ok
-from phy.rx import demodulate_payloads
-from phy.tx import HEADER_SYMBOLS, header_bits, modulate_headers, modulate_payloads, payload_symbols
+from phy.frame.coded import OUTER_SUFFIX, coded_symbols, demodulate_coded, meant, modulate_coded
+from phy.frame.frame import CRC_BYTES, HEADER_BYTES, FrameRefused, Header, add_crc, crc_ok
+from phy.frame.received import demodulate_payloads
+from phy.frame.tx import HEADER_SYMBOLS, header_bits, modulate_headers, modulate_payloads, payload_symbols
 
 
 class FrameFormat(Protocol):
@@ -48,7 +48,7 @@ class FrameFormat(Protocol):
 
 
 class ImageFormat:
-    """The frames of ``phy.frame``: coded header of 24 bytes, payload in the header's codec, CRC-32.
+    """The frames of ``phy.frame.frame``: coded header of 24 bytes, payload in the header's codec, CRC-32.
 
     The header's codec id names a shipped codec; with ``coded.OUTER_FLAG`` its payload also has the outer code.
     """

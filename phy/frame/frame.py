@@ -1,4 +1,4 @@
-"""Frames: what crosses the air at once, as bytes. Symbols are the business of ``phy.tx`` and ``phy.rx``.
+"""Frames: what crosses the air at once, as bytes. Symbols are the business of ``phy.frame.tx`` and ``phy.frame.rx``.
 
     bytes ──interleave──► payloads [F, P] uint8 ──+ CRC-32──► bodies [F, P + 4]
                       └──► one Header a frame ──pack──► 24 bytes (CRC-32 included)

@@ -4,7 +4,7 @@
                                            └─ refined on the decoded header ─► payload ──demap──► bodies, CRC
 
 Frames of one geometry are demapped together. Nothing in the samples raises: what cannot be used is counted by cause
-(``phy.frame.CAUSES``).
+(``phy.frame.frame.CAUSES``).
 """
 
 from __future__ import annotations
@@ -15,40 +15,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phy.codec import Codec, codec_with_id, messages_to_bytes
-from phy.frame import CRC_BYTES, FrameRefused, Header, Kind, crc_ok
-from phy.tx import (
+from phy.codec.codec import Codec, codec_with_id
+from phy.frame.frame import FrameRefused, Header, Kind, crc_ok
+from phy.frame.received import ReceivedFrame, demodulate_payloads
+from phy.frame.tx import (
     OVERHEAD_SYMBOLS,
     TRAINING_SYMBOLS,
     header_bits,
     modulate_headers,
     payload_symbols,
-    scrambling,
     training_sequence,
 )
 
 _FRAMES_AT_ONCE = 64
-
-
-@dataclass(frozen=True)
-class ReceivedFrame:
-    """A frame whose header is valid.
-
-    body: [P + 4] uint8, payload and CRC as decided; start: sample index; snr_db: [dB] after combining; symbols: [M n]
-    complex64 equalised payload (head frames only, for combining repetitions).
-    """
-
-    header: Header
-    body: np.ndarray
-    crc_ok: bool
-    start: int
-    snr_db: float
-    symbols: np.ndarray | None = None
-
-    @property
-    def payload(self) -> np.ndarray:
-        """[P] uint8."""
-        return self.body[:-CRC_BYTES]
 
 
 @dataclass(frozen=True)
@@ -128,26 +107,6 @@ def demodulate_headers(window: np.ndarray, refusals: Counter) -> tuple[list[Head
     return headers, estimate(window, known)
 
 
-def demodulate_payloads(symbols: np.ndarray, codec: Codec, payload_bytes: int) -> np.ndarray:
-    """Equalised payload symbols [F, M n], still scrambled, to bodies [F, P + 4] uint8."""
-    codewords = (symbols * scrambling(symbols.shape[1]).conj()).reshape(len(symbols), -1, codec.n)
-    return messages_to_bytes(codec.demap(codewords), codec.k, payload_bytes + CRC_BYTES)
-
-
-def combine_repetitions(frames: list[ReceivedFrame]) -> ReceivedFrame:
-    """Repetitions of one head frame, each with its symbols, to one frame decided on their SNR-weighted mean."""
-    best = max(frames, key=lambda frame: frame.snr_db)
-    codec = codec_with_id(best.header.codec_id)
-    weights = np.array([10 ** (frame.snr_db / 10) for frame in frames], np.float32)
-    stack = np.stack([frame.symbols for frame in frames if frame.symbols is not None])
-    if codec is None or len(stack) != len(frames):
-        return best
-    mean = np.tensordot(weights / weights.sum(), stack, axes=1)[None]  # [1, M n]
-    body = demodulate_payloads(mean.astype(np.complex64), codec, best.header.payload_bytes)
-    snr_db = float(10 * np.log10(weights.sum()))
-    return ReceivedFrame(best.header, body[0], bool(crc_ok(body)[0]), best.start, snr_db, mean[0])
-
-
 def _usable_starts(y: np.ndarray, starts: np.ndarray, refusals: Counter) -> np.ndarray:
     """Starts whose training and header lie inside y and hold finite, non-zero samples; the others are counted."""
     inside = (starts >= 0) & (starts + OVERHEAD_SYMBOLS <= y.shape[1])
@@ -188,5 +147,3 @@ def _payloads(y: np.ndarray, members: list[tuple[Header, int]], gains: dict[int,
     for row, (header, start) in enumerate(members):
         kept = symbols[row] if header.kind == Kind.HEAD else None
         yield ReceivedFrame(header, bodies[row], bool(good[row]), start, float(snr_db[row]), kept)
-
-

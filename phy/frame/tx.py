@@ -14,9 +14,9 @@ import functools
 
 import numpy as np
 
-from phy import convcode
-from phy.codec import Codec, bytes_to_messages, messages_per_bytes
-from phy.frame import CRC_BYTES, HEADER_BYTES, Header, add_crc
+from phy.codec import convcode
+from phy.codec.codec import Codec, bytes_to_messages, messages_per_bytes
+from phy.frame.frame import CRC_BYTES, HEADER_BYTES, Header, add_crc
 
 TRAINING_SYMBOLS = 64
 HEADER_SYMBOLS = convcode.coded_length(8 * HEADER_BYTES) // 2

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from phy.errors import PhyError
-from phy.preamble import Preamble, pilot_symbols
-from phy.pulse import Pulse
+from phy.modem.preamble import Preamble, pilot_symbols
+from phy.modem.pulse import Pulse
 
 
 class BurstError(PhyError):

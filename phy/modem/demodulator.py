@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from phy.burst import BurstError, Layout
-from phy.equaliser import GUARD, BlockDemodulator, ChannelEstimate, ChannelEstimator, Equaliser
-from phy.format import FrameFormat
-from phy.preamble import pilot_symbols
-from phy.sync import Acquired
-from phy.tracking import clock_offset, track
+from phy.frame.format import FrameFormat
+from phy.modem.burst import BurstError, Layout
+from phy.modem.equaliser import GUARD, BlockDemodulator, ChannelEstimate, ChannelEstimator, Equaliser
+from phy.modem.preamble import pilot_symbols
+from phy.modem.sync import Acquired
+from phy.modem.tracking import clock_offset, track
 
 _BLOCKS_AT_ONCE = 320
 _HEADERS_AT_ONCE = 512

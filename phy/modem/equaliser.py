@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.fft
 
-from phy.preamble import Preamble
-from phy.pulse import Pulse
-from phy.sync import parabola
+from phy.modem.preamble import Preamble
+from phy.modem.pulse import Pulse
+from phy.modem.sync import parabola
 
 BLOCK = 256  # symbols of one block
 GUARD = 24  # symbols thrown away at either edge of a block: half the pulse plus the equaliser's own memory

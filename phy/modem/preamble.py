@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from phy.errors import PhyError
-from phy.pulse import Pulse
+from phy.modem.pulse import Pulse
 
 
 class PreambleError(PhyError):

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from phy.burst import Layout
-from phy.codec import shipped
-from phy.coded import decode_if_hopeful, descrambled_posteriors
+from phy.codec.codec import shipped
+from phy.codec.outer import OuterCode
 from phy.errors import FrameError
-from phy.frame import CRC_BYTES, add_crc, crc_ok
-from phy.outer import OuterCode
-from phy.tx import scrambling
+from phy.frame.coded import decode_if_hopeful, descrambled_posteriors
+from phy.frame.frame import CRC_BYTES, add_crc, crc_ok
+from phy.frame.tx import scrambling
+from phy.modem.burst import Layout
 
 SHORT_LAYOUT = Layout(spacing=27)
 

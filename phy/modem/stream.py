@@ -16,11 +16,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from phy.burst import Layout
-from phy.demodulator import BurstFrame, Demodulator, Found
 from phy.errors import PhyError
-from phy.format import FrameFormat, ImageFormat
-from phy.sync import Acquired, Detector
+from phy.frame.format import FrameFormat, ImageFormat
+from phy.modem.burst import Layout
+from phy.modem.demodulator import BurstFrame, Demodulator, Found
+from phy.modem.sync import Acquired, Detector
 
 _LARGEST = np.float32(1e8)  # magnitude of a component beyond which a sample is refused: its square must fit float32
 
@@ -39,7 +39,7 @@ class StreamReceiver:
     65536 is five times the throughput; flush waits for none.
 
     counts: Counter of ``samples``, ``frames``, ``false_alarms`` (no burst behind the preamble), ``non_finite`` and
-    ``too_large`` samples (taken as zeros). refusals: Counter by cause as in ``phy.frame.CAUSES``.
+    ``too_large`` samples (taken as zeros). refusals: Counter by cause as in ``phy.frame.frame.CAUSES``.
     """
 
     def __init__(self, layout: Layout | None = None, frame_format: FrameFormat | None = None, *,

@@ -17,8 +17,8 @@ import numpy as np
 import scipy.fft
 
 from phy.errors import PhyError
-from phy.preamble import Preamble
-from phy.pulse import Pulse
+from phy.modem.preamble import Preamble
+from phy.modem.pulse import Pulse
 
 _ROW = 2048  # FFT length of the search at 2 samples per symbol; rows are cut at fixed places of the stream
 _ROWS_AT_ONCE = 24  # 24 rows x 2048 x 8 bytes stay in the second-level cache

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phy.equaliser import BLOCK, Equaliser
+from phy.modem.equaliser import BLOCK, Equaliser
 
 MAX_PPM = 260.0  # clock offsets searched
 _PRIOR_PPM = (

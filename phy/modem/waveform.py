@@ -17,11 +17,11 @@ from typing import Protocol
 
 import numpy as np
 
-from phy import rx
-from phy.burst import BurstTransmitter, Layout
-from phy.rx import ReceivedFrame
-from phy.stream import StreamReceiver
-from phy.tx import TRAINING_SYMBOLS
+from phy.frame import rx
+from phy.frame.received import ReceivedFrame, combine_repetitions
+from phy.frame.tx import TRAINING_SYMBOLS
+from phy.modem.burst import BurstTransmitter, Layout
+from phy.modem.stream import StreamReceiver
 
 _CHUNK = 1 << 20
 
@@ -39,7 +39,8 @@ class Waveform(Protocol):
     """Both directions between frame symbols and samples."""
 
     def send(self, groups: list[np.ndarray]) -> Sent:
-        """groups: frame symbols [F, 64 + H + L] complex64 as ``phy.tx.modulate`` makes them, frames of equal length."""
+        """groups: frame symbols [F, 64 + H + L] complex64 as ``phy.frame.tx.modulate`` makes them, frames of equal
+        length."""
         ...
 
     def receive(self, y: np.ndarray, starts: np.ndarray, refusals: Counter) -> list[ReceivedFrame]:
@@ -66,7 +67,7 @@ class SymbolWaveform:
 
 @dataclass(frozen=True)
 class BurstWaveform:
-    """Bursts through ``phy.burst`` and ``phy.stream``; the receiver finds them itself.
+    """Bursts through ``phy.modem.burst`` and ``phy.modem.stream``; the receiver finds them itself.
 
     transmitter: by default with symbols of energy 1 at the matched filter, so that the channel's SNR is Es/N0. workers:
     threads of the receiver.
@@ -113,4 +114,4 @@ def combine_antennas(found: list[list[ReceivedFrame]], tolerance: int) -> list[R
             place = round(received.start / tolerance)
             key = next((k for k in ((received.header, place + d) for d in (0, -1, 1)) if k in copies), None)
             copies.setdefault(key or (received.header, place), []).append(received)
-    return [group[0] if len(group) == 1 else rx.combine_repetitions(group) for group in copies.values()]
+    return [group[0] if len(group) == 1 else combine_repetitions(group) for group in copies.values()]

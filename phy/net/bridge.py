@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 import zmq
 
-from phy.endpoints import stream_socket
 from phy.errors import LinkError
 from phy.link import Link
+from phy.net.endpoints import stream_socket
 
 MESSAGE = 1 << 16  # [samples]
 HIGH_WATER = 16  # messages, either side

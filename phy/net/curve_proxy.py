@@ -6,11 +6,11 @@ machine one proxy stands between the plain link and the other proxy:
     flowgraph ──PUSH──► PULL │ send ══PUSH, CURVE══► PULL │ receive ──PUSH──► flowgraph
        127.0.0.1             │      the network           │       127.0.0.1
 
-    python -m phy.curve_proxy keys keys/alice                         makes alice.key (public), alice.key_secret (0600)
-    python -m phy.curve_proxy keys keys/bob
-    python -m phy.curve_proxy send tcp://127.0.0.1:5561 tcp://0.0.0.0:7561 --key keys/alice.key_secret
+    python -m phy.net.curve_proxy keys keys/alice                      makes alice.key (public), alice.key_secret (0600)
+    python -m phy.net.curve_proxy keys keys/bob
+    python -m phy.net.curve_proxy send tcp://127.0.0.1:5561 tcp://0.0.0.0:7561 --key keys/alice.key_secret
         --allow keys/bob.key                                          listens; takes bob and nobody else
-    python -m phy.curve_proxy receive tcp://alice.example:7561 tcp://127.0.0.1:5561 --key keys/bob.key_secret
+    python -m phy.net.curve_proxy receive tcp://alice.example:7561 tcp://127.0.0.1:5561 --key keys/bob.key_secret
         --peer keys/alice.key                                         connects; speaks with alice and nobody else
 
 Which side listens is free: the one with --allow does, the one with --peer connects. Only public keys travel between
@@ -38,8 +38,8 @@ import zmq.auth
 from zmq.auth.thread import ThreadAuthenticator
 from zmq.utils.monitor import recv_monitor_message
 
-from phy.endpoints import EndpointError, bound, check_loopback, connected, input_ended, stream_socket
 from phy.errors import PhyError
+from phy.net.endpoints import EndpointError, bound, check_loopback, connected, input_ended, stream_socket
 
 HIGH_WATER = 16  # messages
 MAX_MESSAGE = 64 << 20  # [bytes]
@@ -106,7 +106,7 @@ class _Guests:
         known = key in self.allowed
         self._counts["connected" if known else "refused"] += 1
         if not known:
-            print(f"phy.curve_proxy: refused an unknown key, {key.decode(errors='replace')}", file=sys.stderr)
+            print(f"phy.net.curve_proxy: refused an unknown key, {key.decode(errors='replace')}", file=sys.stderr)
         return known
 
 
@@ -211,7 +211,7 @@ class Proxy:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line, checked."""
-    parser = argparse.ArgumentParser(prog="python -m phy.curve_proxy", description=__doc__,
+    parser = argparse.ArgumentParser(prog="python -m phy.net.curve_proxy", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     commands = parser.add_subparsers(dest="command", required=True)
     keys = commands.add_parser("keys", help="make a pair of keys")
@@ -239,7 +239,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         proxy = Proxy(given.command == "send", given.plain, given.far, given.key, given.allow, given.peer)
     except (PhyError, EndpointError) as error:
-        print(f"phy.curve_proxy: {error}", file=sys.stderr)
+        print(f"phy.net.curve_proxy: {error}", file=sys.stderr)
         return 2
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: proxy.stop())
@@ -248,12 +248,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(json.dumps({"plain": proxy.plain, "far": proxy.far}), flush=True)
         proxy.run(given.until_eof)
     except CurveError as error:
-        print(f"phy.curve_proxy: {error}", file=sys.stderr)
+        print(f"phy.net.curve_proxy: {error}", file=sys.stderr)
         code = 2
     finally:
         proxy.close()
     counts = proxy.counts
-    print(f"phy.curve_proxy: {counts['bytes'] // 8} samples in {counts['messages']} messages, "
+    print(f"phy.net.curve_proxy: {counts['bytes'] // 8} samples in {counts['messages']} messages, "
           f"{counts['connected']} connections, {counts['refused']} refused, {time.monotonic() - began:.1f} s",
           file=sys.stderr)  # fmt: skip
     return code

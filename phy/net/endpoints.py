@@ -28,7 +28,7 @@ def check_loopback(endpoint: str) -> str:
         return endpoint
     raise EndpointError(
         f"endpoint must be tcp://127.0.0.1:PORT (or * for any free port) or ipc://PATH; got {endpoint!r}; "
-        "for another machine use phy.curve_proxy"
+        "for another machine use phy.net.curve_proxy"
     )
 
 

@@ -1,6 +1,6 @@
 """Serves Sionna's impulse responses to sionna_channel.grc: drawn ahead, pushed as fast as they are taken.
 
-    .venv/bin/python -m phy.sionna_taps tdl-c --bob tcp://127.0.0.1:5570 --eve tcp://127.0.0.1:5571 --speed 1.5
+    .venv/bin/python -m phy.net.sionna_taps tdl-c --bob tcp://127.0.0.1:5570 --eve tcp://127.0.0.1:5571 --speed 1.5
 
     Sionna TDL/CDL ──draw, then another──► Segment ──PUSH (binds)──► Sionna Channel block of Bob
                                               └──────PUSH (binds)──► Sionna Channel block of Eve
@@ -26,10 +26,10 @@ from typing import Any
 import numpy as np
 import zmq
 
-from phy.channel import CHANNELS, FIRST_LAG, KNOTS_PER_DOPPLER_PERIOD, Channel
-from phy.endpoints import bound, check_loopback, input_ended, stream_socket
+from phy.channel.impulses import MAX_BUFFER, MAX_KNOTS, ImpulseError, Segment, encode
+from phy.channel.sionna_channel import CHANNELS, FIRST_LAG, KNOTS_PER_DOPPLER_PERIOD, Channel
 from phy.errors import PhyError
-from phy.impulses import MAX_BUFFER, MAX_KNOTS, ImpulseError, Segment, encode
+from phy.net.endpoints import bound, check_loopback, input_ended, stream_socket
 
 AHEAD = 4  # segments that wait in the server's end of a connection
 
@@ -37,7 +37,7 @@ AHEAD = 4  # segments that wait in the server's end of a connection
 def segments(name: str, *, seed: int, hold: int, correlated_with: int | None = None, correlation: float = 0.0,
              **parameters: Any) -> Iterator[Segment]:  # fmt: skip
     """Endless draws of a channel. seed: of the whole series. correlated_with: seed of the series to correlate with.
-    parameters: further fields of ``phy.channel.Channel``."""
+    parameters: further fields of ``phy.channel.sionna_channel.Channel``."""
     stream, sequence = secrets.token_hex(4), 0
     while True:
         own, other = (_seed(one, sequence) for one in (seed, seed if correlated_with is None else correlated_with))
@@ -105,7 +105,7 @@ class Server:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line, checked."""
-    parser = argparse.ArgumentParser(prog="python -m phy.sionna_taps", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m phy.net.sionna_taps", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("channel", choices=CHANNELS, metavar="CHANNEL", help=", ".join(CHANNELS))
     parser.add_argument("--bob", default="tcp://127.0.0.1:5570", metavar="ENDPOINT", help="where Bob's responses go")
     parser.add_argument("--eve", default="tcp://127.0.0.1:5571", metavar="ENDPOINT", help="where Eve's go")
@@ -144,7 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
             sources[name] = itertools.chain([first], source)
         server = Server(sources, {"bob": given.bob, "eve": given.eve})
     except PhyError as error:
-        print(f"phy.sionna_taps: {error}", file=sys.stderr)
+        print(f"phy.net.sionna_taps: {error}", file=sys.stderr)
         return 2
     try:
         print(json.dumps({"endpoints": server.endpoints, "channel": given.channel}), flush=True)
@@ -154,7 +154,7 @@ def main(arguments: list[str] | None = None) -> int:
     finally:
         server.close()
     said = ", ".join(f"{count} to {name}" for name, count in server.counts.items()) or "none taken"
-    print(f"phy.sionna_taps: segments served: {said}", file=sys.stderr)
+    print(f"phy.net.sionna_taps: segments served: {said}", file=sys.stderr)
     return 0
 
 

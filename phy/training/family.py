@@ -1,6 +1,6 @@
 """The shipped codecs: one table of names, header ids and trainings, and the command that makes them again.
 
-    python -m phy.family [NAME ...]
+    python -m phy.training.family [NAME ...]
 
 Names: ``aeKxN`` is the plain codec, ``imageKxN`` the cost-aware one (k bits in n complex uses); ``real-n-k`` are the
 literature's (n, k) with n real uses. The id travels in every frame header: never give an id a second meaning.
@@ -11,9 +11,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from phy.autoencoder import TrainingPlan, export, train
-from phy.codec import CODEC_FOLDER, available
+from phy.codec.codec import CODEC_FOLDER, available
 from phy.errors import TrainingError
+from phy.training.autoencoder import TrainingPlan, export, train
 
 FAMILY: dict[str, tuple[int, TrainingPlan]] = {
     "ae8x2": (1, TrainingPlan(8, 2, snr_db=(5, 20), steps=1500)),

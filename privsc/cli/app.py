@@ -16,8 +16,9 @@ from rich.markup import escape
 
 from hardware.errors import HardwareError
 from phy.errors import PhyError
-from privsc import cli_db, cli_eval, cli_models, cli_radio, cli_run, cli_sweep, cli_train, cli_worker
-from privsc.cli_common import errors
+from privsc.cli import db, evaluate, models, run, sweep, train, worker
+from privsc.cli.options import errors
+from privsc.cli.radio import commands as radio
 from privsc.errors import Notice, PrivscError
 from privsc.threads import set_waiting_policy
 
@@ -34,17 +35,17 @@ app = typer.Typer(
     help="Privacy-preserving semantic communication: hide who is in a picture, send it, let only Bob paint it back.",
     epilog="Start with: privsc demo",
 )
-app.command(epilog="Example: privsc demo --out results/demo")(cli_run.demo)
-app.command(epilog="Example: privsc run photo.jpg --db K.db --snr 10 --seed 1 --out results/photo")(cli_run.run)
-app.command(epilog="Example: privsc guard photo.jpg --db K.db --out results/guard")(cli_run.guard)
-app.command(epilog="Example: privsc sweep experiments/quick.toml --out results/quick")(cli_sweep.sweep)
-app.command(epilog="Example: privsc compare results/fig5")(cli_sweep.compare)
-app.add_typer(cli_db.app, name="db")
-app.add_typer(cli_train.app, name="train")
-app.add_typer(cli_eval.app, name="eval")
-app.add_typer(cli_models.app, name="models")
-app.add_typer(cli_radio.app, name="radio")
-app.command(epilog="Example: privsc worker all --db K.db")(cli_worker.worker)
+app.command(epilog="Example: privsc demo --out results/demo")(run.demo)
+app.command(epilog="Example: privsc run photo.jpg --db K.db --snr 10 --seed 1 --out results/photo")(run.run)
+app.command(epilog="Example: privsc guard photo.jpg --db K.db --out results/guard")(run.guard)
+app.command(epilog="Example: privsc sweep experiments/quick.toml --out results/quick")(sweep.sweep)
+app.command(epilog="Example: privsc compare results/fig5")(sweep.compare)
+app.add_typer(db.app, name="db")
+app.add_typer(train.app, name="train")
+app.add_typer(evaluate.app, name="eval")
+app.add_typer(models.app, name="models")
+app.add_typer(radio.app, name="radio")
+app.command(epilog="Example: privsc worker all --db K.db")(worker.worker)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

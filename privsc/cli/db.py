@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from privsc.cli_common import (
+from privsc.cli.options import (
     CheckpointOption,
     DatabaseArgument,
     DeviceOption,
@@ -21,8 +21,8 @@ from privsc.cli_common import (
     console,
     stages,
 )
-from privsc.database import Database
 from privsc.errors import Notice
+from privsc.knowledge.database import Database
 
 app = typer.Typer(
     no_args_is_help=True, help="The privacy database K: whom to hide, shared by transmitter and authorised receiver."
@@ -34,8 +34,8 @@ def init(
     database: DatabaseArgument, encoder: EncoderOption = "lite0", checkpoint: CheckpointOption = None
 ) -> None:  # fmt: skip
     """Make an empty K, for one image encoder."""
-    from privsc.choice import Choice
-    from privsc.text import load_text_encoder
+    from privsc.networks.text_encoder import load_text_encoder
+    from privsc.system.build import Choice
 
     seeing, _ = Choice(encoder, checkpoint).pair()
     Database.create(database, seeing.identity, load_text_encoder().identity).close()
@@ -69,15 +69,15 @@ def enrol(
     device: DeviceOption = "cpu",
 ) -> None:
     """Add one entity from three or more photographs of it (one is possible)."""
-    from privsc.choice import Choice
-    from privsc.photo_search import read_photos
+    from privsc.images.photo_search import read_photos
+    from privsc.system.build import Choice
 
     choice = Choice(encoder, checkpoint, recovery, model, device)
     data, found = read_photos(photos)
     for line in found.notices():
         warnings.warn(line, Notice, stacklevel=1)
 
-    from privsc.enrol import enrol as enrol_entity
+    from privsc.system.enrol import enrol as enrol_entity
 
     with Database.open(database, choice.pair()[0].identity) as db, stages() as stage:
         entity = enrol_entity(

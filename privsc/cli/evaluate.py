@@ -9,21 +9,21 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from privsc import cli_eval_privacy
-from privsc.cli_common import (
+from privsc.cli import evaluate_privacy
+from privsc.cli.options import (
     CheckpointOption,
     DeviceOption,
     EncoderOption,
     HintOption,
     MaskOption,
     ModelOption,
+    PhotosOption,
     RecoveryOption,
     SeedOption,
     console,
     number,
     stages,
 )
-from privsc.cli_train import PhotosOption
 
 app = typer.Typer(
     no_args_is_help=True, help="Measure guard, recovery, privacy and coding on photographs that nobody trained on."
@@ -53,8 +53,8 @@ def guard(
     encoder: EncoderOption = "lite0", checkpoint: CheckpointOption = None, device: DeviceOption = "cpu",
 ) -> None:  # fmt: skip
     """Identity, false alarms, masks and latency of the guard."""
-    from privsc.choice import Choice
-    from privsc.evaluate_guard import evaluate_guard
+    from privsc.evaluation.guard import evaluate_guard
+    from privsc.system.build import Choice
 
     choice = Choice(encoder, checkpoint, device=device)
     with stages() as stage:
@@ -86,9 +86,9 @@ def recovery(
     device: DeviceOption = "cpu",
 ) -> None:
     """The whole chain on the last photograph of each subject, all subjects in one K."""
-    from privsc.choice import Choice
-    from privsc.evaluate_recovery import evaluate_recovery, summarise
+    from privsc.evaluation.recovery import evaluate_recovery, summarise
     from privsc.files import write_atomic
+    from privsc.system.build import Choice
 
     choice = Choice(encoder, checkpoint, painter, model, device)
     rows, shown = [], []
@@ -110,7 +110,7 @@ def recovery(
     console.print(table)
     console.print(_table(summarise(rows)))
     if pictures is not None:
-        from privsc.picture_page import page_picture
+        from privsc.evaluation.pages import page_picture
 
         write_atomic(pictures, page_picture(shown))
 
@@ -131,7 +131,7 @@ def modes(
 ) -> None:  # fmt: skip
     """Hints, starts, steps, shapes of the mask and ways to send i, compared on the same photographs and noise."""
     from privsc.errors import ConfigError
-    from privsc.evaluate_recovery import MODES, compare, evaluate_recovery
+    from privsc.evaluation.recovery import MODES, compare, evaluate_recovery
 
     chosen = list(dict.fromkeys(mode or MODES))
     if unknown := [name for name in chosen if name not in MODES]:
@@ -171,7 +171,7 @@ def compute(
     Where the processor has no bfloat16, that row takes minutes: it shows why it is not chosen.
     """
     from privsc.compute import timing
-    from privsc.evaluate_compute import evaluate_compute
+    from privsc.evaluation.compute import evaluate_compute
 
     with stages() as stage:
         rows = evaluate_compute(steps, stage("enrolment and recovery"))
@@ -189,5 +189,5 @@ def compute(
     console.print(f"{found.capability}, {native}; a small convolution: {times or 'not timed'}")
 
 
-app.command(epilog=cli_eval_privacy.EXAMPLE)(cli_eval_privacy.eavesdroppers)
-app.command(epilog=cli_eval_privacy.BASELINES)(cli_eval_privacy.baselines)
+app.command(epilog=evaluate_privacy.EXAMPLE)(evaluate_privacy.eavesdroppers)
+app.command(epilog=evaluate_privacy.BASELINES)(evaluate_privacy.baselines)

@@ -11,12 +11,11 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from privsc.cli_common import OutOption, SeedOption, console, number, stages
-from privsc.cli_train import PhotosOption
+from privsc.cli.options import OutOption, PhotosOption, SeedOption, console, number, stages
 
 if TYPE_CHECKING:
-    from privsc.evaluate_eavesdroppers import Judged, Likeness
-    from privsc.identification import Share
+    from privsc.evaluation.privacy.judges import Judged, Likeness
+    from privsc.stats import Share
 
 BASELINES = "Example: privsc eval baselines --photos DIR --out results/baselines"
 EXAMPLE = "Example: privsc eval eavesdroppers --photos DIR --db K.db --out results/eavesdroppers"
@@ -45,14 +44,13 @@ def eavesdroppers(
     Every photograph of every subject is sent once; an adaptive attacker trains on those that were enrolled and is
     tested on the last of each. About ten seconds a photograph; interrupted, it goes on where it was when repeated.
     """
-    from privsc.config import RunConfig
+    from privsc.datasets.subjects import photos_folder, subjects_in
     from privsc.errors import ConfigError
-    from privsc.evaluate import subjects_in
-    from privsc.evaluate_eavesdroppers import judge_all, likeness
+    from privsc.evaluation.privacy.judges import judge_all, likeness
+    from privsc.evaluation.privacy.received_pictures import Settings, open_k, receive_all
     from privsc.files import output_folder
-    from privsc.photos import photos_folder
-    from privsc.received_set import Settings, open_k, receive_all
-    from privsc.trial import Models
+    from privsc.system.build import Models
+    from privsc.system.config import RunConfig
 
     RunConfig.build(snr_db=snr, max_side=max_side, seed=seed)
     folder = photos_folder(photos)
@@ -93,12 +91,12 @@ def baselines(
 
     Takes a minute or two a picture; interrupted, it goes on where it was when it is repeated.
     """
-    from privsc import baselines_report as report
-    from privsc.baselines_image import SYSTEMS, pictures
-    from privsc.eavesdropper_report import picture_bytes
+    from privsc.datasets.subjects import ENVIRONMENT, photos_folder
     from privsc.errors import ConfigError
+    from privsc.evaluation import baselines_report as report
+    from privsc.evaluation.baselines import SYSTEMS, pictures
+    from privsc.evaluation.privacy.report import picture_bytes
     from privsc.files import ResultFolder, output_folder
-    from privsc.photos import ENVIRONMENT, photos_folder
 
     try:
         snrs = sorted({float(part) for part in snr.split(",")})
@@ -137,7 +135,7 @@ def chance_with_class(words: list[str]) -> float:
 
 
 def _write(out: Path, judged: list[Judged], close: list[Likeness], items: list, chance: float) -> None:
-    from privsc import eavesdropper_report as report
+    from privsc.evaluation.privacy import report as report
     from privsc.files import ResultFolder
 
     with ResultFolder(out) as results:

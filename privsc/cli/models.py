@@ -9,8 +9,8 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from privsc import models, sources
-from privsc.cli_common import console, transfer
+from privsc.cli.options import console, transfer
+from privsc.networks.files import catalogue, weights
 
 app = typer.Typer(no_args_is_help=True, help="The networks in use: where they are and whether they are intact.")
 
@@ -19,13 +19,13 @@ app = typer.Typer(no_args_is_help=True, help="The networks in use: where they ar
 def list_() -> None:
     """Show every network: those that ship here, those that other packages carry, and the full ones."""
     table = Table(Column("file", overflow="fold"), "what for", "size", "state")
-    for file in models.read_manifest():
+    for file in weights.read_manifest():
         table.add_row(escape(file.name), file.what, f"{file.size / 1e6:.2f} MB", "ships here")
-    for file in models.packaged_files():
+    for file in weights.packaged_files():
         table.add_row(escape(file.name), file.what, f"{file.size / 1e6:.2f} MB", "in a package")
-    folder = sources.models_folder()
-    for full in sources.SOURCES.values():
-        state = "fetched" if sources.is_fetched(full, folder) else "not fetched"
+    folder = catalogue.models_folder()
+    for full in catalogue.SOURCES.values():
+        state = "fetched" if catalogue.is_fetched(full, folder) else "not fetched"
         table.add_row(full.name, full.what, f"{full.size / 1e6:.0f} MB", state)
     console.print(table)
     console.print(f"folder of fetched models: {escape(str(folder))}", soft_wrap=True)
@@ -33,7 +33,7 @@ def list_() -> None:
 
 @app.command(epilog="Example: privsc models fetch sam_vit_b")
 def fetch(
-    names: Annotated[list[str], typer.Argument(metavar="NAME", help=f"{', '.join(sources.SOURCES)}.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help=f"{', '.join(catalogue.SOURCES)}.")],
     to: Annotated[
         Path | None, typer.Option("--to", metavar="DIR", help="Folder to keep them in; the user's data folder.")
     ] = None,
@@ -45,32 +45,32 @@ def fetch(
 
     An interrupted download goes on when the command is repeated. Every file is compared with its SHA-256.
     """
-    from privsc.fetch import fetch as fetch_source
+    from privsc.networks.files.download import fetch as fetch_source
 
-    chosen = [sources.source(name) for name in names]
-    folder = sources.models_folder() if to is None else to
+    chosen = [catalogue.source(name) for name in names]
+    folder = catalogue.models_folder() if to is None else to
     for full in chosen:
         with transfer(full.name, full.size) as progress:
             path = fetch_source(full, folder, progress, mirror)
         console.print(f"{full.name}: {escape(str(path))} ({full.licence})", soft_wrap=True)
-    if to is not None and to != sources.models_folder():
-        console.print(f"to use them: export {sources.ENVIRONMENT}={escape(str(to.absolute()))}", soft_wrap=True)
+    if to is not None and to != catalogue.models_folder():
+        console.print(f"to use them: export {catalogue.ENVIRONMENT}={escape(str(to.absolute()))}", soft_wrap=True)
 
 
 @app.command(epilog="Example: privsc models verify")
 def verify() -> None:
     """Compare every shipped and every fetched file with its SHA-256; stops at the first that differs."""
-    files = models.read_manifest()
+    files = weights.read_manifest()
     for file in files:
-        models.verify(file)
-    carried = models.packaged_files()
-    folder = sources.models_folder()
-    full = [model for model in sources.SOURCES.values() if sources.is_fetched(model, folder)]
+        weights.verify(file)
+    carried = weights.packaged_files()
+    folder = catalogue.models_folder()
+    full = [model for model in catalogue.SOURCES.values() if catalogue.is_fetched(model, folder)]
     for model in full:
         for remote in model.files:
             path = model.folder(folder) / remote.name
             remedy = f"remove it and run 'privsc models fetch {model.name}'"
-            models.verify(models.WeightFile(remote.name, path, remote.size, remote.sha256, model.what), remedy)
+            weights.verify(weights.WeightFile(remote.name, path, remote.size, remote.sha256, model.what), remedy)
     console.print(
         f"{len(files)} shipped files match their SHA-256; {len(carried)} networks of other packages are there; "
         f"{sum(len(model.files) for model in full)} fetched files match theirs",

@@ -24,6 +24,11 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+PhotosOption = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Folder of photographs; the environment variable PRIVSC_PHOTOS if left out."),
+]
+
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
-from privsc.cli_common import (
+from privsc.cli.options import (
     CheckpointOption,
     DatabaseOption,
     DeviceOption,
@@ -26,13 +25,13 @@ from privsc.cli_common import (
     SeedOption,
     SendOption,
     console,
-    number,
     stages,
 )
+from privsc.cli.tables import receivers_table
 
 if TYPE_CHECKING:
-    from privsc.config import RunConfig
-    from privsc.trial import Links
+    from privsc.system.config import RunConfig
+    from privsc.system.trial import Links
 
 ImageArgument = Annotated[Path, typer.Argument(metavar="IMAGE", help="Photograph to send.")]
 
@@ -43,16 +42,19 @@ def guard(
     device: DeviceOption = "cpu",
 ) -> None:  # fmt: skip
     """Hide the entities of K in a photograph: writes masked.png, mask.png and guard.json."""
-    from privsc.choice import Choice
-    from privsc.files import ResultFolder, read_photo
-    from privsc.hiding import MaskShape
+    from privsc.files import ResultFolder
+    from privsc.guard.masking import MaskShape
+    from privsc.images.photo_io import read_photo
+    from privsc.system.build import Choice
 
     shape, choice = MaskShape.parse(mask), Choice(encoder, checkpoint, device=device)
     photo = read_photo(image)
 
-    from privsc.database import Database  # the networks take seconds to load: not for a photograph that is none
-    from privsc.report import guard_files
-    from privsc.system import chosen, hide
+    from privsc.knowledge.database import (
+        Database,  # the networks take seconds to load: not for a photograph that is none
+    )
+    from privsc.system.chain import chosen, hide
+    from privsc.system.report import guard_files
 
     finder = choice.guard()
     with Database.open(database, finder.identity) as db:
@@ -106,9 +108,9 @@ def run(
 
     With --channel zmq a flowgraph is the channel (flowgraphs/channel_zmq.grc): it sets the SNR, --snr does not.
     """
-    from privsc.choice import Choice
-    from privsc.config import RunConfig
-    from privsc.files import decode_photo, read_bytes
+    from privsc.images.photo_io import decode_photo, read_bytes
+    from privsc.system.build import Choice
+    from privsc.system.config import RunConfig
 
     choice = Choice(encoder, checkpoint, recovery, model, device)
     data = read_bytes(image)
@@ -119,10 +121,11 @@ def run(
     )  # fmt: skip
     photo = decode_photo(data, str(image), config.max_side)
 
-    from privsc.database import Database
     from privsc.files import ResultFolder
-    from privsc.report import run_files
-    from privsc.trial import Models, run_trial
+    from privsc.knowledge.database import Database
+    from privsc.system.build import Models
+    from privsc.system.report import run_files
+    from privsc.system.trial import run_trial
 
     models = Models.load(choice)
     with (
@@ -146,8 +149,8 @@ def _carrier(config: RunConfig, tx: str, bob: str, eve: str) -> Iterator[Links |
     if config.channel != "zmq":
         yield None
         return
-    from phy.bridge import Bridge, BridgeLink
-    from privsc.trial import Links
+    from phy.net.bridge import Bridge, BridgeLink
+    from privsc.system.trial import Links
 
     with Bridge(tx, {"bob": bob, "eve": eve}) as bridge:
         ends = (BridgeLink(config.codec, bridge=bridge, receiver=who) for who in ("bob", "eve"))
@@ -159,32 +162,10 @@ def demo(
     seed: SeedOption = 0,
 ) -> None:
     """The whole chain on a photograph of a cat that the Python dependencies carry; no download, no radio."""
-    from privsc.demo import NOTE, run_demo
+    from privsc.system.demo import NOTE, run_demo
 
     with stages() as stage:
         rows = run_demo(out, seed, stage)
     console.print(receivers_table(rows))
     console.print(f"[dim]{NOTE}[/dim]")
     console.print(f"pictures: {escape(str(out / 'fig4.png'))}; figures: {escape(str(out / 'report.json'))}")
-
-
-def receivers_table(rows: list[dict[str, Any]]) -> Table:
-    """Bob and Eve of one or several runs, a line each."""
-    from privsc.report import decibel
-
-    table = Table("SNR", "who", "message errors", "PSNR", "private PSNR", "SSIM", "private SSIM", "recognised as")
-    for figures in rows:
-        link = figures["link"]
-        for who, snr, rate in (
-            ("bob", link["snr_db"], link["message_error_rate"]),
-            ("eve", link["eve_snr_db"], link["eve_message_error_rate"]),
-        ):
-            one = figures[who]
-            known = one["identified"] or ("nobody" if one["regions"] else "–")
-            psnr = "exact" if one["exact"] else number(one["psnr"], 2, " dB")
-            table.add_row(
-                decibel(snr), who.capitalize(), number(None if rate is None else 100 * rate, 3, " %"), psnr,
-                number(one["psnr_private"], 2, " dB"), number(one["ssim"], 3), number(one["ssim_private"], 3),
-                "image lost" if one["failure"] else escape(known),
-            )  # fmt: skip
-    return table

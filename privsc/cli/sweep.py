@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from privsc.cli_common import OutOption, console, stages
+from privsc.cli.options import OutOption, console, stages
 
 if TYPE_CHECKING:
-    from privsc.experiment import Experiment
-    from privsc.sweep import Effort, Plan
+    from privsc.experiments.spec import Experiment
+    from privsc.experiments.sweep import Effort, Plan
 
 ExperimentArgument = Annotated[Path, typer.Argument(metavar="EXPERIMENT.toml", help="Axes and photographs.")]
 
@@ -43,7 +43,7 @@ def sweep(
     """Run an experiment: results.csv, results.parquet, figures, report.html. Killed or interrupted, it goes on when
     the command is repeated."""
     from privsc.errors import ExperimentError
-    from privsc.experiment import read_experiment, with_k
+    from privsc.experiments.spec import read_experiment, with_k
 
     plan_of = read_experiment(experiment)
     if db is not None:
@@ -56,15 +56,15 @@ def sweep(
                                   "runs with --workers 1 or none")  # fmt: skip
         workers = 0 if workers is None else workers
 
-    from privsc.collection import collect
-    from privsc.knowledge import given_k
+    from privsc.experiments.enrolment import given_k
+    from privsc.experiments.subjects import collect
 
     with _about(experiment):
         subjects = collect(plan_of, None)  # what is not there is an error before networks are loaded
         if plan_of.dataset.k is not None and plan_of.dataset.source != "built-in":
             given_k(plan_of, subjects, None)
 
-    from privsc import sweep as sweeps
+    from privsc.experiments import sweep as sweeps
 
     with sweeps.alone_in(out) as folder:
         place = folder / "cache" if cache is None else cache
@@ -96,9 +96,9 @@ def _about(path: Path) -> Iterator[None]:
 
 
 def _work(plan: Plan, workers: int | None, scheduler: str | None) -> tuple[Plan, Effort]:
-    from privsc import sweep as sweeps
-    from privsc.cli_common import errors
-    from privsc.spread import spread
+    from privsc.cli.options import errors
+    from privsc.experiments import sweep as sweeps
+    from privsc.experiments.cluster import spread
 
     try:
         with spread(workers, scheduler) as (run, count), stages() as stage:
@@ -133,10 +133,10 @@ def _clock(seconds: float) -> str:
 
 def _results(folder: Path, plan: Plan) -> list[dict[str, Any]]:
     """Tables, figures and the page."""
-    from privsc import sweep as sweeps
-    from privsc.experiment_report import write_report
-    from privsc.galleries import galleries
-    from privsc.summary import summarise
+    from privsc.experiments import sweep as sweeps
+    from privsc.experiments.galleries import galleries
+    from privsc.experiments.report import write_report
+    from privsc.experiments.summary import summarise
 
     rows = sweeps.rows_of(plan)
     with stages() as stage:
@@ -162,8 +162,8 @@ def _finish(folder: Path, plan: Plan, rows: list[dict[str, Any]], effort: Effort
 
 
 def _compare(rows: list[dict[str, Any]], experiment: Experiment) -> None:
-    from privsc.claims import show_verdicts
-    from privsc.summary import summarise
+    from privsc.experiments.claims import show_verdicts
+    from privsc.experiments.summary import summarise
 
     show_verdicts(summarise(rows, experiment), experiment, lambda item: console.print(item))
 
@@ -172,8 +172,8 @@ def compare(
     results: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that a sweep has written (its --out).")],
 ) -> None:
     """Print the figures of a finished sweep beside the paper's claims, met or not."""
-    from privsc.experiment import read_experiment
-    from privsc.table import read_table
+    from privsc.experiments.spec import read_experiment
+    from privsc.experiments.table import read_table
 
     rows = read_table(results / "results.parquet")
     _compare(rows, read_experiment(results / "experiment.toml", name=rows[0]["experiment"], files=False))

@@ -8,15 +8,11 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from privsc import cli_train_endtoend
-from privsc.cli_common import SeedOption, console, stages
+from privsc.cli import train_endtoend
+from privsc.cli.options import PhotosOption, SeedOption, console, stages
 
 app = typer.Typer(no_args_is_help=True, help="Train the networks; an interrupted training goes on when it is repeated.")
 
-PhotosOption = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="Folder of photographs; the environment variable PRIVSC_PHOTOS if left out."),
-]
 StateOption = Annotated[Path, typer.Option("--state", metavar="DIR", help="Folder of the training's state.")]
 
 
@@ -37,7 +33,7 @@ def codec(
     seed: SeedOption = 1,
 ) -> None:
     """Train a one-hot autoencoder through Sionna's AWGN channel."""
-    from privsc.train_codec import train_codec
+    from privsc.training.codec import train_codec
 
     with stages() as stage:
         path = train_codec(
@@ -53,8 +49,8 @@ def outlines(
     photos: PhotosOption = None,
 ) -> None:
     """Outline the subjects' enrolled photographs with GrabCut, for `privsc train guard --objects`."""
-    from privsc.objects import make_objects
-    from privsc.photos import photos_folder
+    from privsc.datasets.subjects import photos_folder
+    from privsc.training.grabcut import make_objects
 
     folder = photos_folder(photos)
     with stages() as stage:
@@ -78,7 +74,7 @@ def guard(
     seed: SeedOption = 0,
 ) -> None:
     """Train the mask decoder (segment-anything's) on the embedded backbone."""
-    from privsc.train_guard import GuardTrainer, GuardTraining
+    from privsc.training.mask_decoder import GuardTrainer, GuardTraining
 
     trainer = GuardTrainer(state, GuardTraining(steps=steps, rate=rate, seed=seed), start)
     with stages() as stage:
@@ -96,7 +92,7 @@ def recovery(
     seed: SeedOption = 0,
 ) -> None:
     """Train the diffusion model that paints entities back."""
-    from privsc.train_recovery import RecoveryTrainer, RecoveryTraining
+    from privsc.training.diffusion import RecoveryTrainer, RecoveryTraining
 
     trainer = RecoveryTrainer(state, RecoveryTraining(steps=steps, seed=seed))
     with stages() as stage:
@@ -111,13 +107,14 @@ def strangers(
     photos: PhotosOption = None,
 ) -> None:
     """Describe photographs of strangers, above which enrolment puts each threshold Gamma."""
-    from privsc.features import load_encoder
-    from privsc.photos import photos_folder, read_pets
-    from privsc.strangers import build
+    from privsc.datasets.pets import read_pets
+    from privsc.datasets.subjects import photos_folder
+    from privsc.guard.strangers import build
+    from privsc.networks.image_encoder import load_encoder
 
     pets = list(read_pets(photos_folder(photos)))[::3]
     build(load_encoder(), [pet.image for pet in pets], out)
     console.print(f"{escape(str(out))}: {len(pets)} photographs")
 
 
-app.command(epilog=cli_train_endtoend.EPILOG)(cli_train_endtoend.endtoend)
+app.command(epilog=train_endtoend.EPILOG)(train_endtoend.endtoend)

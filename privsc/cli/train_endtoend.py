@@ -9,10 +9,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from privsc.cli_common import DatabaseOption, OutOption, SeedOption, console, stages
+from privsc.cli.options import DatabaseOption, OutOption, SeedOption, console, stages
 
 if TYPE_CHECKING:  # loads scipy, which --help has no need of
-    from privsc.evaluate import Figure
+    from privsc.stats import Figure
 
 EPILOG = (
     "Example: privsc train endtoend --db K.db --photos DIR --out results/endtoend   "
@@ -53,8 +53,8 @@ def endtoend(
     """
     import torch
 
-    from privsc.run_endtoend import Comparison, read_inputs, run
-    from privsc.train_endtoend import EndToEndTraining
+    from privsc.evaluation.endtoend.run import Comparison, read_inputs, run
+    from privsc.training.endtoend.trainer import EndToEndTraining
 
     config = EndToEndTraining(
         steps=steps,

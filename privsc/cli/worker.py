@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from privsc.cli_common import CheckpointOption, DeviceOption, EncoderOption, HintOption, ModelOption, RecoveryOption
+from privsc.cli.options import CheckpointOption, DeviceOption, EncoderOption, HintOption, ModelOption, RecoveryOption
 from privsc.errors import ConfigError
 
 
@@ -43,8 +43,8 @@ def worker(
     until_eof: Annotated[bool, typer.Option("--until-eof", help="End when standard input ends.")] = False,
 ) -> None:
     """Serve guard, recovery and report to the blocks of flowgraphs/ over ZMQ, until interrupted."""
-    from privsc.choice import Choice
-    from privsc.worker import ROLES, run
+    from privsc.system.build import Choice
+    from privsc.worker.server import ROLES, run
 
     choice = Choice(encoder, checkpoint, recovery, model, device)
 
@@ -60,6 +60,6 @@ def worker(
         raise ConfigError(f"ROLE: choose of {', '.join(ROLES)} or all; got {unknown[0]!r}")
     if hint not in ("pose", "none"):
         raise ConfigError(f"--hint: must be pose or none; got {hint!r}")
-    from privsc.operations import Operations
+    from privsc.worker.operations import Operations
 
     run(chosen, database, endpoint, queue_size, until_eof, steps, partial(Operations.load, choice=choice, hint=hint))

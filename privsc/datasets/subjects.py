@@ -1,31 +1,18 @@
-"""Photographs for training: the Oxford-IIIT pets with their trimaps, from a folder laid out as the README says."""
+"""Subjects: a folder of photographs for each, the last of which is for tests only; laid out as the README says."""
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from privsc.errors import PhotoError
+from privsc.images.photo_io import decode_photo
 
 ENVIRONMENT = "PRIVSC_PHOTOS"
-
-
-@dataclass(frozen=True)
-class Pet:
-    """One pet: HWC uint8 photograph, [H, W] bool mask of the animal, [H, W] bool unsure border, breed and number."""
-
-    image: NDArray[np.uint8]
-    mask: NDArray[np.bool_]
-    unsure: NDArray[np.bool_]
-    breed: str
-    number: int
 
 
 def photos_folder(folder: Path | None = None) -> Path:
@@ -41,25 +28,34 @@ def photos_folder(folder: Path | None = None) -> Path:
     return folder
 
 
-def read_pets(folder: Path, *, held_out: bool = False) -> Iterator[Pet]:
-    """Pets of ``folder/pets``; those whose number ends in 7 only with ``held_out`` (they are for evaluation)."""
-    paths = sorted((folder / "pets" / "images").glob("[!.]*.jpg"))  # not the companions that macOS adds
-    if not paths:
-        raise PhotoError(f"no pets/images/*.jpg in {folder}: training needs the pet photographs with their trimaps")
-    for path in paths:
-        match = re.fullmatch(r"(.+)_(\d+)", path.stem)
-        if match is None or (int(match[2]) % 10 == 7) != held_out:
-            continue
-        image = np.asarray(Image.open(path).convert("RGB"))
-        trimap = np.asarray(Image.open(folder / "pets" / "trimaps" / f"{path.stem}.png"))
-        if trimap.shape != image.shape[:2]:
-            raise PhotoError(f"{path.name}: trimap is {trimap.shape}, photograph is {image.shape[:2]}; they must agree")
-        yield Pet(image, trimap == 1, trimap == 3, match[1], int(match[2]))
-
-
 def subject_photos(folder: Path, subject: str) -> tuple[list[Path], Path]:
     """Photographs of one subject: those to enrol, and the last one, which is for testing only."""
     paths = sorted((folder / "subjects" / subject).glob("[!.]*.jpg"))
     if len(paths) < 2:
         raise PhotoError(f"subjects/{subject} in {folder} has {len(paths)} photographs; at least 2 are needed")
     return paths[:-1], paths[-1]
+
+
+def subjects_in(folder: Path, only: Sequence[str] = ()) -> list[str]:
+    """Names of the subjects in ``folder/subjects``, or those asked for."""
+    names = sorted(path.name for path in (folder / "subjects").glob("*") if path.is_dir())
+    if missing := [name for name in only if name not in names]:
+        raise PhotoError(f"no subject {missing[0]} in {folder / 'subjects'}; there are {', '.join(names) or 'none'}")
+    if not names:
+        raise PhotoError(f"no folders in {folder / 'subjects'}: one folder for each subject is needed")
+    return list(only) or names
+
+
+def class_words(folder: Path) -> dict[str, str]:
+    """Subject to class word, from ``subjects/prompts_and_classes.txt`` where there is one."""
+    path = folder / "subjects" / "prompts_and_classes.txt"
+    if not path.is_file():
+        return {}
+    lines = path.read_text(encoding="utf-8", errors="replace").split("Prompts")[0].splitlines()
+    return {name.strip(): word.strip() for name, _, word in (line.partition(",") for line in lines) if word}
+
+
+def last_photo(folder: Path, name: str) -> NDArray[np.uint8]:
+    """The last photograph of a subject, HWC uint8 of at most 640 px a side."""
+    path = subject_photos(folder, name)[1]
+    return decode_photo(path.read_bytes(), str(path), 640)

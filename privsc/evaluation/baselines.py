@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from phy.ldpc_link import MCS_TABLE, LdpcLink, Mcs
+from phy.evaluation.ldpc_link import MCS_TABLE, LdpcLink, Mcs
 from phy.link import Link
-from privsc import metrics, payload
+from privsc.datasets.subjects import subject_photos, subjects_in
 from privsc.errors import ConfigError
-from privsc.evaluate import subjects_in
-from privsc.files import read_photo
-from privsc.photos import subject_photos
+from privsc.images import metrics
+from privsc.images.photo_io import read_photo
+from privsc.transport import payload
 
 DESIGN_DB = 10.0
 """Es/N0 [dB] that the classical side without knowledge of the SNR was set up for."""

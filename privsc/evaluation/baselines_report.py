@@ -14,12 +14,13 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Plot
 
-from phy.codec import shipped
-from phy.ldpc_link import MCS_TABLE
-from privsc.baselines_image import EXACT_DB, QUALITIES, WHO, Cell, System, cells, code
-from privsc.drawing import literal_text
-from privsc.evaluate import Figure, Progress, mean
+from phy.codec.codec import shipped
+from phy.evaluation.ldpc_link import MCS_TABLE
+from privsc.evaluation.baselines import EXACT_DB, QUALITIES, WHO, Cell, System, cells, code
+from privsc.evaluation.protocol import Progress
+from privsc.figure_text import literal_text
 from privsc.files import to_json, write_atomic
+from privsc.stats import Figure, mean
 
 LOOKS = {"ours": ("#cf222e", "-", "o"), "adaptive": ("#0969da", "-", "s"), "fixed": ("#0969da", ":", "^")}
 TITLES = {"ours": "ours, raw samples", "adaptive": "JPEG/WebP/AVIF + LDPC, knows the SNR",

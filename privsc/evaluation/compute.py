@@ -11,12 +11,12 @@ import torch
 from skimage import data
 
 from privsc.compute import FORMATS, compute_dtype, forced
-from privsc.demo import _encoded, views
-from privsc.enrol import make_entity
-from privsc.entity import Entity
-from privsc.personalise import Personalisation, personalise
-from privsc.recovery import Recovery
-from privsc.samples import sample_pairs
+from privsc.datasets.builtin import _encoded, views
+from privsc.knowledge.entity import Entity
+from privsc.knowledge.samples import sample_pairs
+from privsc.recovery.personalise import Personalisation, personalise
+from privsc.recovery.recovery import Recovery
+from privsc.system.enrol import make_entity
 
 Progress = Callable[[int, int, str], None]
 

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from privsc.choice import DEFAULT, Choice
-from privsc.evaluate import Figure, Progress, k_of_subjects, last_photo, mean, share, subjects_in
-from privsc.guard import COVER, MARGIN, Guard, spread_points
-from privsc.photos import Pet, photos_folder, read_pets
-from privsc.regions import dilate, intersection_over_union
+from privsc.datasets.pets import Pet, read_pets
+from privsc.datasets.subjects import last_photo, photos_folder, subjects_in
+from privsc.evaluation.protocol import Progress, k_of_subjects
+from privsc.guard.guard import COVER, MARGIN, Guard, spread_points
+from privsc.images.regions import dilate, intersection_over_union
+from privsc.stats import Figure, mean, share
+from privsc.system.build import DEFAULT, Choice
 
 UNUSED = 2
 """Of three training pets the first is a stranger of `privsc train strangers` and the second helped to choose how much

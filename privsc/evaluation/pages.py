@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from privsc.drawing import literal_text
-from privsc.report import MET, TEXT, UNMET
-from privsc.trial import Trial
+from privsc.figure_text import literal_text
+from privsc.system.report import MET, TEXT, UNMET
+from privsc.system.trial import Trial
 
 TITLES = ("original", "transmitted", "Bob, with K", "Eve, without K")
 SIDE = 400  # [px] of the longer side of a picture on the page

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from privsc import metrics
-from privsc.choice import DEFAULT, Choice
-from privsc.config import RunConfig
-from privsc.database import Database
-from privsc.evaluate import Figure, Progress, k_of_subjects, last_photo, mean, share, subjects_in
-from privsc.photos import photos_folder
-from privsc.remembering import FrozenDatabase, Memory, RememberingGuard, RememberingLink
-from privsc.trial import Links, Models, Trial, run_trial
+from privsc.datasets.subjects import last_photo, photos_folder, subjects_in
+from privsc.evaluation.protocol import Progress, k_of_subjects
+from privsc.images import metrics
+from privsc.knowledge.database import Database
+from privsc.stats import Figure, mean, share
+from privsc.system.build import DEFAULT, Choice, Models
+from privsc.system.config import RunConfig
+from privsc.system.memo import FrozenDatabase, Memory, RememberingGuard, RememberingLink
+from privsc.system.trial import Links, Trial, run_trial
 
 MODES: dict[str, dict[str, Any]] = {
     "default": {},

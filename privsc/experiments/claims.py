@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from privsc.experiment import Experiment
-from privsc.figures import FIGURES
-from privsc.summary import Cell, Estimate
+from privsc.experiments.measures import FIGURES
+from privsc.experiments.spec import Experiment
+from privsc.experiments.summary import Cell
+from privsc.stats import Estimate
 
 PAPER = "Chang et al., arXiv:2509.08142"
 RANGE = (5.0, 20.0)  # [dB] of the paper

@@ -16,11 +16,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from privsc.claims import series_label
-from privsc.drawing import literal_text
-from privsc.experiment import Experiment
-from privsc.figures import FIGURES
-from privsc.summary import Cell, Estimate
+from privsc.experiments.claims import series_label
+from privsc.experiments.measures import FIGURES
+from privsc.experiments.spec import Experiment
+from privsc.experiments.summary import Cell
+from privsc.figure_text import literal_text
+from privsc.stats import Estimate
 
 BOB, EVE = "#2f81f7", "#e3702a"  # both 3:1 or better on white and on near-black
 INK = "#010203"  # stands for the page's own colour

@@ -16,23 +16,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from privsc.choice import Choice
-from privsc.collection import Subject, sha256
-from privsc.database import Database
 from privsc.errors import DatabaseError, EntityError, ExperimentError
-from privsc.experiment import Experiment
+from privsc.experiments.provenance import Identities
+from privsc.experiments.spec import Experiment
+from privsc.experiments.subjects import Subject, sha256
+from privsc.knowledge.database import Database
+from privsc.system.build import Choice
 
 PROTOCOL = 2  # raise it when enrolment changes in a way that the digests of weights do not show
-
-
-@dataclass(frozen=True)
-class Identities:
-    """Which networks make an entry of K: S_alpha, M_chi, text encoder, U_theta."""
-
-    encoder: str
-    text: str
-    painter: str
-    segmenter: str
 
 
 @dataclass(frozen=True)
@@ -80,7 +71,7 @@ def _digest(value: object) -> str:
 def enrol_one(enrolment: Enrolment) -> None:
     """Enrol one subject into a file of its own, with the same result on any machine, all or nothing."""
     from privsc.compute import reproducible
-    from privsc.enrol import enrol
+    from privsc.system.enrol import enrol
 
     target = Path(enrolment.target)
     if target.is_file():
@@ -126,7 +117,7 @@ def given_k(experiment: Experiment, subjects: Sequence[Subject], encoder: str | 
     Raises:
         ExperimentError: with the key, where it does not.
     """
-    from privsc.samples import check_test
+    from privsc.knowledge.samples import check_test
 
     assert experiment.dataset.k is not None
     path = experiment.folder / experiment.dataset.k

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from privsc.claims import in_words
-from privsc.experiment_report import Gallery
-from privsc.files import read_photo
-from privsc.picture_grid import Shown
-from privsc.sweep import Plan
-from privsc.transmissions import Unit, folder_of, read_row
+from privsc.experiments.claims import in_words
+from privsc.experiments.picture_grid import Shown
+from privsc.experiments.report import Gallery
+from privsc.experiments.sweep import Plan
+from privsc.experiments.transmissions import Unit, folder_of, read_row
+from privsc.images.photo_io import read_photo
 
 
 def galleries(plan: Plan) -> list[Gallery]:

@@ -12,8 +12,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from privsc.drawing import literal_text
-from privsc.report import MET, TEXT, UNMET
+from privsc.figure_text import literal_text
+from privsc.system.report import MET, TEXT, UNMET
 
 
 @dataclass(frozen=True)

@@ -19,15 +19,16 @@ from typing import Any
 from jinja2 import Environment
 from PIL import Image
 
-from privsc.claims import PAPER, Verdict, dependence, plain, series_label, verdicts
-from privsc.curves import draw, page_svg, paper_files
-from privsc.experiment import Experiment
-from privsc.figures import FIGURES
+from privsc.experiments.claims import PAPER, Verdict, dependence, plain, series_label, verdicts
+from privsc.experiments.curves import draw, page_svg, paper_files
+from privsc.experiments.measures import FIGURES
+from privsc.experiments.picture_grid import Shown, grid_files
+from privsc.experiments.spec import Experiment
+from privsc.experiments.summary import Cell, summary_rows
+from privsc.experiments.table import Row, to_csv
 from privsc.files import ResultFolder
-from privsc.picture_grid import Shown, grid_files
-from privsc.stamps import PACKAGES
-from privsc.summary import Cell, Estimate, summary_rows
-from privsc.table import Row, to_csv
+from privsc.provenance import PACKAGES
+from privsc.stats import Estimate
 
 PICTURE_WIDTH = 420  # [px] in the page: twice what a card shows
 

@@ -16,10 +16,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from privsc.choice import Choice
-from privsc.config import MEASURED, RunConfig
 from privsc.errors import ConfigError, ExperimentError
-from privsc.figures import FIGURES
+from privsc.experiments.measures import FIGURES
+from privsc.system.build import Choice
+from privsc.system.config import MEASURED, RunConfig
 
 CARRIERS = {"sionna": None, "zmq": "zmq", "virtual": "radio"}
 """Carrier to the channel that it is; Sionna has channels of its own."""
@@ -59,7 +59,7 @@ class DatasetTable(_Table):
 
 
 class NetworksTable(_Table):
-    """The options of the command's networks (privsc.choice)."""
+    """The options of the command's networks (privsc.system.build)."""
 
     encoder: str = "lite0"
     checkpoint: str | None = None
@@ -81,7 +81,7 @@ class ReportTable(_Table):
 
     Attributes:
         x: axis under the curves; the first SNR, or the first axis of numbers, if left out.
-        figures: which curves (names of privsc.figures).
+        figures: which curves (names of privsc.experiments.measures).
         pictures: subjects whose pictures are shown for every point of the axes, with the first seed.
         claims: hold the result against the paper's.
     """

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from privsc.entity import check_name
+from privsc.datasets.subjects import class_words, photos_folder
 from privsc.errors import EntityError, ExperimentError, Notice, PhotoError
-from privsc.evaluate import class_words
-from privsc.experiment import Experiment, key_path
-from privsc.files import encode_png, write_atomic
-from privsc.photo_search import Found, split_folder
-from privsc.photos import photos_folder
+from privsc.experiments.spec import Experiment, key_path
+from privsc.files import write_atomic
+from privsc.images.photo_io import encode_png
+from privsc.images.photo_search import Found, split_folder
+from privsc.knowledge.entity import check_name
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def collect(experiment: Experiment, cache: Path | None) -> list[Subject]:
     dataset = experiment.dataset
     prompts: dict[str, str] = {}
     if dataset.source == "built-in":
-        from privsc.demo import ENTITIES
+        from privsc.datasets.builtin import ENTITIES
 
         words = {name: word for name, _, word, _ in ENTITIES}
         prompts = {name: prompt for name, _, _, prompt in ENTITIES}
@@ -130,7 +130,7 @@ def _subject(experiment: Experiment, name: str, word: str | None, prompt: str | 
 
 def _built_in(cache: Path) -> Path:
     """Folder of the built-in photographs: four views of each to enrol, and one more, the last, to send."""
-    from privsc.demo import ENTITIES, VIEWS, view, views
+    from privsc.datasets.builtin import ENTITIES, VIEWS, view, views
 
     root = cache / "built-in"
     for name, load, _, _ in ENTITIES:

@@ -13,29 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from privsc.experiment import Experiment
-from privsc.figures import FIGURES, FigureOf
-from privsc.table import Row
-
-RESAMPLES = 2000
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean with its 95 % interval; None where no photograph has the figure."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-
-    @property
-    def known(self) -> tuple[float, float, float]:
-        """value, low, high of a figure that is there."""
-        if self.value is None or self.low is None or self.high is None:
-            raise ValueError("no photograph has this figure")
-        return self.value, self.low, self.high
+from privsc.experiments.measures import FIGURES, FigureOf
+from privsc.experiments.spec import Experiment
+from privsc.experiments.table import Row
+from privsc.stats import Estimate, bootstrap, lead
 
 
 @dataclass(frozen=True)
@@ -91,36 +73,6 @@ def per_photo(rows: Sequence[Row], column: str, what: FigureOf) -> dict[str, flo
         if value is not None and math.isfinite(value):
             values.setdefault(row["photo_sha256"], []).append(float(value) * (100 if what.unit == "%" else 1))
     return {name: float(np.mean(some)) for name, some in values.items()}
-
-
-def resampled(count: int) -> NDArray[np.int64]:
-    """[RESAMPLES, count] which photographs are drawn, the same for the same number of photographs."""
-    return np.random.default_rng(0).integers(count, size=(RESAMPLES, count))
-
-
-def bootstrap(values: Sequence[float]) -> Estimate:
-    """Mean with its percentile interval over photographs."""
-    data = np.asarray(values, float)
-    if data.size == 0:
-        return Estimate(None)
-    means = data[resampled(data.size)].mean(axis=1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return Estimate(float(data.mean()), float(low), float(high))
-
-
-def lead(pairs: NDArray[np.float64], ratio: bool) -> Estimate:
-    """Bob's lead, of [N, 2] values of Bob and Eve: mean difference, or ratio of the means less one in %."""
-    if len(pairs) == 0:
-        return Estimate(None)
-    if not ratio:
-        return bootstrap(list(pairs[:, 0] - pairs[:, 1]))
-    bob, eve = pairs.mean(axis=0)
-    if eve <= 0:
-        return Estimate(None)
-    means = pairs[resampled(len(pairs))].mean(axis=1)  # [RESAMPLES, 2]
-    ratios = 100 * (means[:, 0] / np.maximum(means[:, 1], 1e-9) - 1)
-    low, high = np.quantile(ratios, (0.025, 0.975))
-    return Estimate(float(100 * (bob / eve - 1)), float(low), float(high))
 
 
 def summary_rows(cells: Sequence[Cell], experiment: Experiment) -> list[Row]:

@@ -17,14 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from privsc.collection import Subject, collect
-from privsc.database import Database
 from privsc.errors import EntityError, ExperimentError
-from privsc.experiment import Experiment, key_path
+from privsc.experiments.cluster import Run
+from privsc.experiments.enrolment import Enrolment, enrol_one, enrolments, given_k, join
+from privsc.experiments.spec import Experiment, key_path
+from privsc.experiments.subjects import Subject, collect
+from privsc.experiments.transmissions import Bench, Unit, is_done, make_units, measure_all, read_row, read_seconds
 from privsc.files import output_folder, write_atomic
-from privsc.knowledge import Enrolment, enrol_one, enrolments, given_k, join
-from privsc.spread import Run
-from privsc.transmissions import Bench, Unit, is_done, make_units, measure_all, read_row, read_seconds
+from privsc.knowledge.database import Database
 
 Stage = Callable[[str], Callable[..., None] | None]
 ENROL_SECONDS = {True: 90.0, False: 8.0}  # with and without Algorithm 2, on one core
@@ -74,11 +74,11 @@ class Plan:
 
 def make_plan(experiment: Experiment, cache: Path, stage: Stage) -> Plan:
     """Look at photographs, networks and cache; nothing is enrolled or sent."""
-    from privsc import stamps
+    from privsc.experiments import provenance
 
     subjects = tuple(collect(experiment, cache))
     stage("networks")
-    found = stamps.identities(experiment.choice)
+    found = provenance.identities(experiment.choice)
     if experiment.dataset.k is not None:
         parts: tuple[Enrolment, ...] = ()
         k: Path | None = given_k(experiment, subjects, found.encoder)
@@ -92,7 +92,7 @@ def make_plan(experiment: Experiment, cache: Path, stage: Stage) -> Plan:
         _check_removed(experiment, db)
     zmq = experiment.zmq
     bench = Bench(str(k.absolute()), digest, str(cache.absolute()), experiment.choice, experiment.carrier,
-                  (zmq.tx, zmq.bob, zmq.eve), stamps.stamps(found))  # fmt: skip
+                  (zmq.tx, zmq.bob, zmq.eve), provenance.stamps(found))  # fmt: skip
     photos = [photo for subject in subjects for photo in subject.tests]
     units = make_units(bench, photos, list(experiment.configs()), experiment.report.pictures)
     return Plan(experiment, subjects, cache, parts, bench, tuple(units))
@@ -100,7 +100,7 @@ def make_plan(experiment: Experiment, cache: Path, stage: Stage) -> Plan:
 
 def _check_removed(experiment: Experiment, database: Database) -> None:
     """A description that means nobody is an error before the first transmission."""
-    from privsc.system import chosen
+    from privsc.system.chain import chosen
 
     places = [(key_path("axes", "remove", n), value) for n, value in enumerate(experiment.axes.get("remove", []))]
     for place, descriptions in [*places, (key_path("fixed", "remove"), experiment.fixed.get("remove", []))]:
@@ -204,7 +204,7 @@ def remove_partial(cache: Path, older: float = 3600.0) -> None:
 
 def write_tables(out: Path, plan: Plan, rows: list[dict[str, Any]]) -> None:
     """results.csv, results.parquet, seconds.csv and the experiment file."""
-    from privsc.table import to_csv, to_parquet
+    from privsc.experiments.table import to_csv, to_parquet
 
     write_atomic(out / "experiment.toml", plan.experiment.text.encode())
     write_atomic(out / "results.csv", to_csv(rows))

@@ -21,12 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from privsc.choice import Choice
-from privsc.collection import Photo
-from privsc.config import RunConfig
 from privsc.errors import ExperimentError
-from privsc.files import ResultFolder, decode_photo, encode_png, to_json
-from privsc.remembering import FrozenDatabase, Memory, RememberingGuard, RememberingLink, RememberingRecovery
+from privsc.experiments.subjects import Photo
+from privsc.files import ResultFolder, to_json
+from privsc.images.photo_io import decode_photo, encode_png
+from privsc.system.build import Choice
+from privsc.system.config import RunConfig
+from privsc.system.memo import FrozenDatabase, Memory, RememberingGuard, RememberingLink, RememberingRecovery
 from privsc.threads import one_thread
 
 PROTOCOL = 2  # raise it when a row, or how it is made, changes in a way that the digests of weights do not show
@@ -124,7 +125,7 @@ class Laboratory:
     """What a worker keeps between transmissions: K and the networks, loaded once, and what it has seen."""
 
     def __init__(self, bench: Bench, models: Any) -> None:
-        from privsc.trial import Models
+        from privsc.system.build import Models
 
         self.bench = bench
         self.models = Models(RememberingGuard(models.guard), RememberingRecovery(models.recovery))  # type: ignore[arg-type]
@@ -207,10 +208,10 @@ def _region(trial: Any, truth: str) -> np.ndarray | None:
 
 def open_carrier(bench: Bench) -> Any:
     """The function that takes a photograph through the chain: (photo, K, models, config) to a Trial."""
-    from privsc.trial import Links, run_trial
+    from privsc.system.trial import Links, run_trial
 
     if bench.carrier == "zmq":
-        from phy.bridge import Bridge, BridgeLink
+        from phy.net.bridge import Bridge, BridgeLink
 
         tx, bob, eve = bench.endpoints
         bridge = Bridge(tx, {"bob": bob, "eve": eve})
@@ -234,9 +235,9 @@ def open_carrier(bench: Bench) -> Any:
 
 def _over_virtual_radio(photo: Any, database: Any, models: Any, config: RunConfig) -> Any:
     """Radio processes of their own for each transmission: their samples run in real time."""
-    from privsc.cli_radio_common import chosen_setup
-    from privsc.radio_run import Air, over_the_air
-    from privsc.trial import no_stage
+    from privsc.radio.loopback import Air, over_the_air
+    from privsc.radio.setup import chosen_setup
+    from privsc.system.trial import no_stage
 
     with Air(chosen_setup("virtual", seed=config.seeds().eve)) as air:
         trial, _ = over_the_air(photo, database, models, config, air, no_stage, config.snr_db, config.snr_of_eve)
@@ -245,7 +246,7 @@ def _over_virtual_radio(photo: Any, database: Any, models: Any, config: RunConfi
 
 def load_models(choice: Choice) -> Any:
     """The networks of a worker."""
-    from privsc.trial import Models
+    from privsc.system.build import Models
 
     return Models.load(choice)
 

@@ -9,21 +9,19 @@ difference of similarities).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from privsc.entity import Entity
-from privsc.features import Encoder, ImageFeatures
-from privsc.hint import PoseHint
-from privsc.pose import fit_pose
-from privsc.regions import Box, bounding_box, dilate, intersection_over_union
-from privsc.samples import sample_pairs
-from privsc.segmenter import Segmenter
-from privsc.strangers import load_strangers
+from privsc.guard.strangers import load_strangers
+from privsc.images.regions import bounding_box, dilate, intersection_over_union
+from privsc.knowledge.detection import Detection, GuardResult, Identity
+from privsc.knowledge.entity import Entity
+from privsc.networks.image_encoder import Encoder, ImageFeatures
+from privsc.networks.mask_decoder import Segmenter
 
 MATCHES = 4
 """Patches that must match before an entity counts as found; the score is the similarity of the weakest of them."""
@@ -42,47 +40,6 @@ AGREEMENT = 0.6
 """Share of the matched patches' area that a mask must hold; below, M_chi has missed and the patches themselves join."""
 WEAK = 0.6
 """Share of the weakest match's similarity from which a connected patch joins then."""
-
-
-@dataclass(frozen=True)
-class Detection:
-    """One entity of K found in a picture.
-
-    Attributes:
-        index, name: which entity.
-        score: cosine similarity of its fourth-best patch, among those that are no stranger's.
-        box: x0, y0, x1, y1 [pixels], exclusive, of the mask.
-        points: [N, 2] float32, the patch centres P that prompted the mask decoder, x, y [pixels].
-        mask: [H, W] bool.
-        silhouette: [H, W] bool, the mask before another shape took its place; None where it is that mask.
-    """
-
-    index: int
-    name: str
-    score: float
-    box: Box
-    points: NDArray[np.float32]
-    mask: NDArray[np.bool_]
-    silhouette: NDArray[np.bool_] | None = None
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Who a picture might show: an entity, its score and the Gamma that the score must reach."""
-
-    index: int
-    name: str
-    score: float
-    gamma: float
-
-
-@dataclass(frozen=True)
-class GuardResult:
-    """A [H, W, 3] uint8 with private pixels set to 0, the joint mask M [H, W] bool, and what was found."""
-
-    masked: NDArray[np.uint8]
-    mask: NDArray[np.bool_]
-    detections: tuple[Detection, ...]
 
 
 def similarities(features: ImageFeatures, entities: Sequence[Entity]) -> NDArray[np.float32]:
@@ -150,8 +107,10 @@ class Guard:
         gamma: threshold for every entity; None uses the one that enrolment calibrated for each.
     """
 
-    def __init__(self, encoder: Encoder, segmenter: Segmenter, gamma: float | None = None) -> None:
-        self._encoder, self.segmenter, self._gamma = encoder, segmenter, gamma
+    def __init__(
+        self, encoder: Encoder, segmenter: Segmenter, gamma: float | None = None, fit: Callable[..., Any] | None = None
+    ) -> None:
+        self._encoder, self.segmenter, self._gamma, self._fit = encoder, segmenter, gamma, fit
 
     @property
     def identity(self) -> str:
@@ -235,10 +194,9 @@ class Guard:
                 kept.append(detection)
         return tuple(kept)
 
-    @staticmethod
-    def hint(image: NDArray[np.uint8], region: NDArray[np.bool_], entity: Entity) -> PoseHint | None:
-        """How a sample of S_k lies over an entity in HWC uint8 (privsc.pose); None where no sample has a silhouette."""
-        return fit_pose(image, region, sample_pairs(entity))
+    def hint(self, image: NDArray[np.uint8], region: NDArray[np.bool_], entity: Entity) -> Any:
+        """How a sample of S_k lies over an entity in HWC uint8, as ``fit`` says; None without it."""
+        return None if self._fit is None else self._fit(image, region, entity)
 
     def rank(
         self, image: NDArray[np.uint8], entities: Sequence[Entity], mask: NDArray[np.bool_] | None = None

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privsc.errors import ConfigError
-from privsc.regions import Box, bounding_box, dilate
+from privsc.images.regions import Box, bounding_box, dilate
 
 if TYPE_CHECKING:  # the guard loads torch
-    from privsc.guard import Detection, GuardResult
+    from privsc.knowledge.detection import Detection, GuardResult
 
 MAX_MARGIN = 999  # [px]
 _FORM = re.compile(r"(box|silhouette)(?:\+(\d{1,3}))?")

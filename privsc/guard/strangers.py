@@ -16,9 +16,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from privsc.errors import WeightsError
-from privsc.features import Encoder
+from privsc.networks.image_encoder import Encoder
 
-WEIGHTS = Path(__file__).parent / "weights" / "strangers.safetensors"
+WEIGHTS = Path(__file__).parents[1] / "weights" / "strangers.safetensors"
 PATCHES = 20
 
 

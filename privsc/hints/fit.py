@@ -19,29 +19,25 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from privsc.backbone import load_lite0
-from privsc.errors import PayloadError
-from privsc.hint import GRID, PoseHint
-from privsc.perceptual import perceptual_distance
-from privsc.regions import Box, WarpedSample, crop_box, extend_into, region_box, resize, resize_mask
+from privsc.hints.apply import MARGIN, _grid, sample_frame
+from privsc.hints.pose_hint import GRID, PoseHint
+from privsc.images.regions import Box, crop_box, extend_into, region_box, resize, resize_mask
+from privsc.knowledge.entity import Entity
+from privsc.knowledge.samples import sample_pairs
+from privsc.networks.backbone import load_lite0
+from privsc.networks.perceptual import perceptual_distance
 
 COARSE, FINE = 32, 96
 """Sides of the square crops of the two fits [pixels]."""
 ANGLES = (0.0, 0.6, -0.6, 1.3, -1.3)
 """Rotations that the coarse fit starts from [rad]."""
 FINALISTS, COARSE_STEPS, FINE_STEPS = 3, 40, 120
-MARGIN = 0.1
 BARE, SPILL, MIRRORED, ALIKE = 0.15, 0.15, 0.01, 0.04
 """Prices beside the mean squared colour error: region left bare, silhouette beyond the region, a mirrored sample, and
 (among the finalists) the perceptual distance."""
 BEND = 0.1
 """Price of a bent displacement field. This, FINALISTS and FINE_STEPS were chosen on photographs of K, each laid over by
 the others of its entity."""
-
-
-def sample_frame(silhouette: NDArray[np.bool_]) -> Box:
-    """The frame of a sample [H, W]: what (-1, -1) to (1, 1) of its own coordinates is."""
-    return crop_box(region_box(silhouette), silhouette.shape[1], silhouette.shape[0], MARGIN)
 
 
 def _plane(image: NDArray[np.uint8], mask: NDArray[np.bool_], box: Box, side: int) -> torch.Tensor:
@@ -62,14 +58,6 @@ def _blur(planes: torch.Tensor, sigma: float) -> torch.Tensor:
     padded = F.pad(planes, (reach, reach, reach, reach), mode="replicate")
     rows = F.conv2d(padded, kernel, groups=planes.shape[1])
     return F.conv2d(rows, kernel.transpose(2, 3), groups=planes.shape[1])
-
-
-def _grid(matrix: torch.Tensor, flow: torch.Tensor | None, height: int, width: int) -> torch.Tensor:
-    grid = F.affine_grid(matrix, [matrix.shape[0], 1, height, width], align_corners=False)
-    if flow is not None:
-        fine = F.interpolate(flow, (height, width), mode="bicubic", align_corners=True)
-        grid = grid + fine.permute(0, 2, 3, 1)
-    return grid
 
 
 @dataclass
@@ -196,39 +184,6 @@ def fit_pose(
     return PoseHint.from_bytes(hint.to_bytes())
 
 
-def lay(
-    hint: PoseHint, samples: Sequence[tuple[NDArray[np.uint8], NDArray[np.bool_]]], region: NDArray[np.bool_]
-) -> WarpedSample:
-    """The sample over a region [H, W], lit as the hint says.
-
-    Raises:
-        PayloadError: where S_k has no such sample, or the frame lies outside the picture.
-    """
-    height, width = region.shape
-    x0, y0, x1, y1 = hint.box
-    if hint.sample >= len(samples) or not samples[hint.sample][1].any():
-        raise PayloadError(f"a pose hint names sample {hint.sample}; this K has {len(samples)}: copy the sender's K")
-    if x1 > width or y1 > height:
-        raise PayloadError(f"a pose hint's box is {hint.box}; the picture has {width} x {height} pixels")
-    photo, silhouette = samples[hint.sample]
-    frame = sample_frame(silhouette)
-    scale = float(np.sqrt(abs(np.linalg.det(hint.matrix[:, :2])))) or 1.0
-    sides = (frame[2] - frame[0], frame[3] - frame[1])
-    shrink = min(1.0, (x1 - x0) / (sides[0] * scale), (y1 - y0) / (sides[1] * scale))
-    size = (max(8, round(sides[0] * shrink)), max(8, round(sides[1] * shrink)))  # as fine as the picture, no finer
-    colours, shape = resize(photo, size, frame), resize_mask(silhouette, size, frame)
-    if hint.mirrored:
-        colours, shape = colours[:, ::-1], shape[:, ::-1]
-    planes = torch.from_numpy(np.concatenate([colours / np.float32(127.5) - 1, shape[..., None]], axis=2).copy())
-    grid = _grid(torch.from_numpy(hint.matrix)[None], torch.from_numpy(hint.flow)[None], y1 - y0, x1 - x0)
-    seen = F.grid_sample(
-        planes.permute(2, 0, 1)[None].float(), grid, mode="bicubic", padding_mode="zeros", align_corners=False
-    )[0].numpy()
-    lit = np.clip(seen[:3] * hint.gain[:, None, None] + hint.offset[:, None, None], -1, 1)
-    image = np.zeros((height, width, 3), np.uint8)
-    image[y0:y1, x0:x1] = np.rint((lit.transpose(1, 2, 0) + 1) * 127.5).astype(np.uint8)
-    valid = np.zeros(region.shape, bool)
-    valid[y0:y1, x0:x1] = seen[3] > 0.5
-    joint = valid & region
-    union = (valid | region).sum()
-    return WarpedSample(image, joint, float(joint.sum() / union))
+def fit_hint(image: NDArray[np.uint8], region: NDArray[np.bool_], entity: Entity) -> PoseHint | None:
+    """How a sample of S_k lies over an entity in HWC uint8; None where no sample has a silhouette."""
+    return fit_pose(image, region, sample_pairs(entity))

@@ -1,7 +1,7 @@
 """Pose hints as bytes: how a sample of S_k lies over the gap.
 
 All of a hint is relative to a photograph in K: it says where parts of that photograph belong, not what they look like.
-`privsc.pose` finds hints and lays samples.
+`privsc.hints.fit` finds hints and lays samples.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privsc.errors import PayloadError
-from privsc.regions import Box
+from privsc.images.regions import Box
 
 GRID = 4
 """Displacements along each side of the hint's coarse field."""

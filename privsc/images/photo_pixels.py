@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from privsc.photo_formats import MAX_ICC, Facts, Unreadable, orientation_of
+from privsc.images.photo_formats import MAX_ICC, Facts, Unreadable, orientation_of
 
 DEPTHS = (8, 10, 12, 14, 16)  # [bit]
 _UPRIGHT = {

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from privsc.errors import PhotoError
-from privsc.files import decode_photo, read_bytes
-from privsc.photo_formats import PHOTO_SUFFIXES
+from privsc.images.photo_formats import PHOTO_SUFFIXES
+from privsc.images.photo_io import decode_photo, read_bytes
 
 NAMED = 8  # files of a folder that are named with their reasons; of more, their number
 _SYSTEM = frozenset({"thumbs.db", "desktop.ini", ".ds_store", "ehthumbs.db", "icon\r"})

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from privsc.regions import Box, region_box
+from privsc.images.regions import Box, region_box
 
 Masks = list[NDArray[np.bool_]]
 

@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from privsc.database_file import APPLICATION_ID, SCHEMA_VERSION, check_header, sqlite_error
-from privsc.entity import MAX_ENTITIES, Entity, Sample, from_blob, name_key, to_blob
 from privsc.errors import DatabaseError, EntityError
 from privsc.files import atomic_path
+from privsc.knowledge.entity import MAX_ENTITIES, Entity, Sample, from_blob, name_key, to_blob
+from privsc.knowledge.sqlite_file import APPLICATION_ID, SCHEMA_VERSION, check_header, sqlite_error
 
 __all__ = ["Database", "Entity", "Sample"]
 

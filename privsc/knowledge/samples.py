@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from privsc.entity import Entity, Sample
 from privsc.errors import EntityError
-from privsc.files import decode_mask, decode_photo, strip_photo
+from privsc.images.photo_io import decode_mask, decode_photo, strip_photo
+from privsc.knowledge.entity import Entity, Sample
 
 Pair = tuple[NDArray[np.uint8], NDArray[np.bool_]]
 """A photograph HWC uint8 and a silhouette [H, W]."""

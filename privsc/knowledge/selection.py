@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from privsc.entity import Entity, name_key
 from privsc.errors import EntityError
+from privsc.knowledge.entity import Entity, name_key
 
 ALIKE = 0.64
 """Cosine similarity from which a description means an entity. Of 62 synonyms of 26 class words ("kitten", "rucksack")

@@ -14,11 +14,18 @@ noise or velocity prediction.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from diffusers import DDIMScheduler, UNet2DConditionModel
+
+from privsc.errors import WeightsError
+
+WEIGHTS = Path(__file__).parents[1] / "weights" / "privsc-mini"
 
 CROP = 96
 """Side of the crop that the model paints [pixels]."""
@@ -95,3 +102,41 @@ def signal_to_noise(scheduler: DDIMScheduler, t: torch.Tensor) -> torch.Tensor:
 def loss_weight(snr: torch.Tensor, gamma: float = 5.0, floor: float = 0.5) -> torch.Tensor:
     """min-SNR-gamma weight of the x0 loss (Hang et al. 2023, eq. 10), with a floor so that pure noise counts too."""
     return (snr.clamp(max=gamma) + floor) / (gamma + floor)
+
+
+@dataclass(frozen=True)
+class Model:
+    """U_theta and its noise schedule."""
+
+    unet: UNet2DConditionModel
+    scheduler: DDIMScheduler
+    identity: str = "privsc-mini"
+
+
+@lru_cache(maxsize=2)
+def load_model(folder: Path = WEIGHTS) -> Model:
+    """privsc-mini from a folder in diffusers' layout (``unet``, ``scheduler``).
+
+    Raises:
+        WeightsError: where the folder is missing or its files are not whole.
+    """
+    if not (folder / "unet" / "config.json").is_file():
+        raise WeightsError(f"no diffusion model in {folder}: reinstall privsc or run `privsc train recovery`")
+    try:
+        unet = UNet2DConditionModel.from_pretrained(folder / "unet", local_files_only=True).float().eval()
+        scheduler = DDIMScheduler.from_pretrained(folder / "scheduler", local_files_only=True)
+    except Exception as error:  # diffusers raises many kinds for one truncated file
+        kind = type(error).__name__
+        raise WeightsError(f"{folder} is truncated or not a diffusion model ({kind}): restore it") from error
+    identity = f"privsc-mini:{weights_digest(folder / 'unet')}"
+    return Model(unet.to(memory_format=torch.channels_last), scheduler, identity)
+
+
+def weights_digest(folder: Path) -> str:
+    """First 12 hex digits of the SHA-256 over the safetensors files of a network's folder, by name."""
+    hasher = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                hasher.update(block)
+    return hasher.hexdigest()[:12]

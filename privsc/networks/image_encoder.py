@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from privsc.backbone import STAGES, Lite0, load_lite0, weights_digest
 from privsc.errors import ConfigError
-from privsc.regions import resize_mask
-from privsc.segmenter import SIDE, STRIDE, Letterbox, letterbox
+from privsc.images.regions import resize_mask
+from privsc.networks.backbone import STAGES, Lite0, load_lite0, weights_digest
+from privsc.networks.letterbox import SIDE, STRIDE, Letterbox, letterbox
 
 
 @dataclass(frozen=True)

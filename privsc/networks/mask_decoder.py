@@ -9,7 +9,6 @@ The decoder's architecture is Kirillov et al. 2023 (arXiv 2304.02643, appendix A
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,15 +22,12 @@ from safetensors.torch import load_file
 from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransformer
 from torch import nn
 
-from privsc.backbone import STAGES
 from privsc.errors import WeightsError
-from privsc.regions import resize
+from privsc.networks.backbone import STAGES
+from privsc.networks.letterbox import SIDE, STRIDE, Letterbox
 
-SIDE = 384
-"""Side of the square that a picture is fitted into [pixels]."""
-STRIDE = 16
 DIM = 256
-WEIGHTS = Path(__file__).parent / "weights" / "sam-lite.safetensors"
+WEIGHTS = Path(__file__).parents[1] / "weights" / "sam-lite.safetensors"
 
 
 class Neck(nn.Module):
@@ -57,31 +53,6 @@ class Neck(nn.Module):
         coarse = F.interpolate(maps[32], size=maps[16].shape[-2:], mode="bilinear", align_corners=False)
         x = self.project(torch.cat([fine, middle, maps[16], coarse], dim=1))
         return self.norm(x + self.mix(x))
-
-
-@dataclass(frozen=True)
-class Letterbox:
-    """A picture fitted into the top left of a square, as segment-anything does.
-
-    Attributes:
-        pixels: [1, 3, 384, 384] float32 in [0, 1], zero where there is no picture.
-        scale: square pixels per picture pixel.
-        size: (width, height) of the picture inside the square.
-    """
-
-    pixels: torch.Tensor
-    scale: float
-    size: tuple[int, int]
-
-
-def letterbox(image: NDArray[np.uint8], side: int = SIDE, fill: float = 1.0) -> Letterbox:
-    """Fit HWC uint8 into ``fill`` of a square of ``side`` pixels."""
-    height, width = image.shape[:2]
-    scale = fill * side / max(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    square = torch.zeros(1, 3, side, side)
-    square[0, :, : size[1], : size[0]] = torch.from_numpy(resize(image, size).copy()).permute(2, 0, 1) / 255
-    return Letterbox(square, scale, size)
 
 
 class SamLite(nn.Module):
@@ -128,7 +99,7 @@ class SamLite(nn.Module):
 
 
 class PromptedNetwork(Protocol):
-    """What can stand for M_chi: sam-lite, or the decoder of a full SAM (privsc.sam).
+    """What can stand for M_chi: sam-lite, or the decoder of a full SAM (privsc.networks.sam).
 
     ``side`` is that of the square that pictures are fitted into [pixels].
     """

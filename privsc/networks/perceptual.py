@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from privsc.backbone import Lite0
+from privsc.networks.backbone import Lite0
 
 
 def perceptual_distance(

@@ -23,9 +23,11 @@ from numpy.typing import NDArray
 from segment_anything import sam_model_registry
 from torch import nn
 
-from privsc.errors import ConfigError, WeightsError
-from privsc.features import ImageFeatures, patch_centres
-from privsc.segmenter import STRIDE, Segmenter, letterbox
+from privsc.errors import WeightsError
+from privsc.networks.device import torch_device
+from privsc.networks.image_encoder import ImageFeatures, patch_centres
+from privsc.networks.letterbox import STRIDE, letterbox
+from privsc.networks.mask_decoder import Segmenter
 
 SIDE = 1024
 """Side of the square that a picture is fitted into [pixels]; SAM's position embeddings are made for it."""
@@ -157,19 +159,3 @@ def load_sam(name: str, path: Path, device: str = "cpu") -> tuple[SamEncoder, Se
         sam.image_encoder.to(target), sam.pixel_mean.cpu(), sam.pixel_std.cpu(), f"{name}@{SIDE}:{digest}"
     )
     return encoder, Segmenter(SamDecoder(sam.prompt_encoder, sam.mask_decoder))
-
-
-def torch_device(name: str) -> torch.device:
-    """A device by torch's name for it, where a tensor can be put on it.
-
-    Raises:
-        ConfigError: for an unknown name or a device that this machine or this torch does not have.
-    """
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise ConfigError(f"--device: {name!r} cannot be used here ({reason}); leave it out for the processor") \
-            from error  # fmt: skip
-    return device

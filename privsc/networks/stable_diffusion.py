@@ -18,8 +18,8 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionInpaintPipeli
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from privsc.errors import WeightsError
-from privsc.recovery import weights_digest
-from privsc.sam import torch_device
+from privsc.networks.device import torch_device
+from privsc.networks.diffusion import weights_digest
 
 PARTS = ("tokenizer", "text_encoder", "vae", "unet", "scheduler")
 WEIGHTS = {"text_encoder": "model", "vae": "diffusion_pytorch_model", "unet": "diffusion_pytorch_model"}

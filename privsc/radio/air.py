@@ -10,99 +10,35 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
-import secrets
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from hardware.client import Station
 from hardware.errors import ProfileError, StationError
-from hardware.profile import Profile
-from hardware.streaming import BLOCK
-from phy.assembly import PREFIX, assemble_body, assemble_head
-from phy.frame import Header, Kind, short_digest
-from phy.link import Link, LinkStats, Reception, Transmission
-from phy.rx import ReceivedFrame
-from privsc import payload
+from hardware.process.client import Station
+from hardware.process.streaming import BLOCK
+from hardware.profiles.profile import Profile
+from phy.frame.assembly import PREFIX, LinkStats, Reception, assemble_body, assemble_head
+from phy.frame.frame import Header, Kind, short_digest
+from phy.frame.received import ReceivedFrame
+from phy.link import Link, Transmission
 from privsc.errors import PayloadError
+from privsc.radio.setup import BOB, EVE, Setup, connected
+from privsc.transport import payload
 
-BOB, EVE = "bob", "eve"
 _SETTLE = 0.3  # [s] a receiver runs before something is sent, and after
 _SETTLE_REAL = 1.0  # [s] the same of real radios: buffers of their drivers hold up to half a second
 _MEETS_WITHIN = 10.0  # [s]
 _MOST_BLOCKS = 512  # of a ring: 256 MiB
-_AUTO = "auto"
 
 Statistics = Callable[[str, dict[str, Any]], None]
-
-
-@dataclass(frozen=True)
-class Setup:
-    """Who uses which radio. bob is sender: one full-duplex device. eve None: her chain hears Bob's capture, with white
-    noise of ``eve_noise_db`` [dB of full scale] added."""
-
-    sender: Profile | None
-    bob: Profile
-    eve: Profile | None = None
-    eve_noise_db: float | None = None
-    transmit: bool = False
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        one = self.sender is self.bob
-        if self.sender is not None and self.sender.tx is None:
-            raise ProfileError(
-                f"{self.sender.name}: tx: this radio only receives; choose another --profile to send with"
-            )
-        if one and self.bob.duplex == "half":
-            raise ProfileError(f"{self.bob.name}: duplex: it cannot hear while it sends; give a second device with "
-                               "--rx-profile (and --rx-args serial=... where both are of a kind)")  # fmt: skip
-        for profile in filter(None, (self.bob, self.eve)):
-            if profile.rx is None:
-                raise ProfileError(f"{profile.name}: rx: is missing; this radio cannot receive")
-            if (
-                self.sender is not None
-                and abs(profile.sample_rate - self.sender.sample_rate) > 1e-6 * profile.sample_rate
-            ):
-                raise ProfileError(f"{profile.name}: radio.sample_rate: must be the sender's, "
-                                   f"{self.sender.sample_rate:g}; got {profile.sample_rate:g}")  # fmt: skip
-
-
-def connected(setup: Setup) -> Setup:
-    """Each radio with only the directions it needs; virtual ones whose endpoints are "auto" get air of their own."""
-    air = f"{os.getpid()}-{secrets.token_hex(4)}"
-    ears: list[str] = []
-    one = setup.sender is setup.bob
-
-    def receiver(profile: Profile, who: str, sends: bool = False) -> Profile:
-        device = dict(profile.device)
-        if profile.virtual:
-            if device.get("rx") == _AUTO:
-                device["rx"] = f"ipc://@privsc-{air}-{who}"
-            if not sends:
-                device["tx"] = "none"
-            ears.append(device.get("rx", ""))
-        return replace(profile, device=device, tx=profile.tx if sends else None)
-
-    bob = receiver(setup.bob, BOB, one)
-    eve = None if setup.eve is None else receiver(setup.eve, EVE)
-    sender = bob if one else setup.sender
-    if sender is not None:
-        device = dict(sender.device)
-        if sender.virtual and device.get("tx") == _AUTO:
-            device["tx"] = ";".join(ears)
-        if sender.virtual and not one:
-            device["rx"] = "none"
-        sender = replace(sender, device=device, rx=sender.rx if one else None)
-    return replace(setup, sender=sender, bob=sender if one and sender is not None else bob, eve=eve)
 
 
 @dataclass

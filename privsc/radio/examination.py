@@ -1,7 +1,7 @@
 """`privsc radio doctor` and `calibrate`: a known train of frames through the devices, and what comes back.
 
 silence ──capture──► background ─┐
-train on the air ──capture───────┴─► hardware.doctor.diagnose ──► stages, figures
+train on the air ──capture───────┴─► hardware.diagnosis.doctor.diagnose ──► stages, figures
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from hardware.client import Station
-from hardware.doctor import Diagnosis, diagnose
+from hardware.diagnosis.doctor import Diagnosis, diagnose
+from hardware.diagnosis.train import Train, known_train
 from hardware.errors import ProfileError
-from hardware.profile import Profile
-from hardware.train import Train, known_train
-from privsc.radio import BOB, Air, Setup
+from hardware.process.client import Station
+from hardware.profiles.profile import Profile
+from privsc.radio.air import Air
+from privsc.radio.setup import BOB, Setup
 
 _BACKGROUND = 1 << 17  # [samples]
 _SETTLE = 0.6  # [s] from the start of a transmission until it surely is on the air and gains have settled

@@ -13,12 +13,14 @@ import numpy as np
 
 from hardware import sigmf_io
 from hardware.errors import TransmitRefused
-from hardware.profile import check_transmission
-from privsc import models as model_files
-from privsc.config import RunConfig
-from privsc.database import Database
-from privsc.radio import BOB, EVE, Air, Ear, RadioLink, Setup, payload_digest
-from privsc.trial import Links, Models, Stage, Trial, receive_trial, send
+from hardware.profiles.profile import check_transmission
+from privsc.knowledge.database import Database
+from privsc.networks.files import weights as model_files
+from privsc.radio.air import Air, Ear, RadioLink, payload_digest
+from privsc.radio.setup import BOB, EVE, Setup
+from privsc.system.build import Models
+from privsc.system.config import RunConfig
+from privsc.system.trial import Links, Stage, Trial, receive_trial, send
 
 __all__ = ["Air", "check_allowed", "over_the_air"]
 

@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from hardware.doctor import Diagnosis
-from privsc.drawing import literal_text
-from privsc.report import MET, UNMET, _png
+from hardware.diagnosis.doctor import Diagnosis
+from privsc.figure_text import literal_text
+from privsc.system.report import MET, UNMET, _png
 
 _OK = {True: ("ok", MET), False: ("fails", "#b00020"), None: ("–", "#888888")}
 _SIGNAL, _QUIET = "#1f5fa8", "#999999"

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from hardware.client import Station
+from hardware.process.client import Station
 from hardware.sigmf_io import Recording
-from privsc.database import Database
-from privsc.radio import BOB, EVE, Ear, RadioLink, payload_digest
-from privsc.system import Eavesdropper, Receiver, Seen
-from privsc.trial import Stage
+from privsc.knowledge.database import Database
+from privsc.radio.air import Ear, RadioLink, payload_digest
+from privsc.radio.setup import BOB, EVE
+from privsc.system.chain import Eavesdropper, Receiver, Seen
+from privsc.system.trial import Stage
 
 
 def heard_again(recording: Recording, who: str) -> tuple[Ear, dict[str, Any]]:
@@ -45,8 +46,8 @@ def restored_by(
     who: str, ear: Ear, database: Path | None, class_word: str | None, seed: int, steps: int | None, stage: Stage
 ) -> tuple[Seen, dict[str, Any]]:
     """(Ŝ and what it was made from, figures of the image) of Bob, who has K, or of Eve, who has none."""
-    from privsc.features import load_encoder
-    from privsc.recovery import Recovery
+    from privsc.networks.image_encoder import load_encoder
+    from privsc.recovery.recovery import Recovery
 
     link: Any = RadioLink(ear=ear)
     stage("networks")

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from phy import frame
-from phy.burst import Layout
-from phy.codec import shipped
-from phy.frame import Kind
-from phy.tx import TRAINING_SYMBOLS, modulate
-from phy.waveform import unit_energy_transmitter
-from privsc.cli_common import errors
-from privsc.radio import BOB, Air, Setup
+from phy.codec.codec import shipped
+from phy.frame import frame
+from phy.frame.frame import Kind
+from phy.frame.tx import TRAINING_SYMBOLS, modulate
+from phy.modem.burst import Layout
+from phy.modem.waveform import unit_energy_transmitter
+from privsc.radio.air import Air
+from privsc.radio.setup import BOB, Setup
 
 _FRAMES, _PAYLOAD, _GAP = 200, 1024, 2048
 _LOSS = 1000  # [samples] of an injected overflow: less than the silence between frames, so that it hits one at most
@@ -106,8 +107,14 @@ def verdict(told: Soaked) -> str | None:
     return None
 
 
-def run_soak(setup: Setup, seconds: float, overflows: int = 0, snr_db: float | None = None, line: Any = None) -> Soaked:
-    """Send the train again and again and receive it; ``overflows`` are spread over the time."""
+def run_soak(
+    setup: Setup, seconds: float, overflows: int = 0, snr_db: float | None = None, line: Any = None,
+    on_interrupt: Callable[[], None] | None = None,
+) -> Soaked:  # fmt: skip
+    """Send the train again and again and receive it; ``overflows`` are spread over the time.
+
+    An interrupt (Ctrl-C) ends it early and well; ``on_interrupt`` is called when it comes.
+    """
     iq, _ = train()
     told = Soaked(0.0, setup.bob.sample_rate)
     rng = np.random.default_rng(2)
@@ -134,7 +141,8 @@ def run_soak(setup: Setup, seconds: float, overflows: int = 0, snr_db: float | N
                     air.wait(_GAP * 12 / setup.bob.sample_rate)  # two in one frame would be no test
                 air.wait(0.1)
         except KeyboardInterrupt:
-            errors.print("ending")
+            if on_interrupt is not None:
+                on_interrupt()
         told.seconds, told.cpu_seconds = time.monotonic() - begun, _cpu(pid) - before
         ended = air.finish(settle=0.0)[BOB]  # the last frame is cut off, not missing: nothing after it shows a gap
         silent = sender.ask("silence")["counts"]

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from privsc.diffusion import CROP
-from privsc.regions import Box, WarpedSample
+from privsc.images.regions import Box, WarpedSample
+from privsc.networks.diffusion import CROP
 
 TEXTURE = 4.0
 """What is finer than this is a sample's texture; what is coarser, light and seams, is the network's [crop pixels]."""

@@ -10,17 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from privsc import adapters
-from privsc.backbone import load_lite0
 from privsc.compute import autocast
-from privsc.diffusion import CROP, Condition, loss_weight, predict_x0, signal_to_noise
-from privsc.entity import Entity
-from privsc.perceptual import perceptual_distance
-from privsc.recovery import Model, load_model
-from privsc.recovery_data import relight, warp_batch
-from privsc.regions import crop_box, dilate, region_box, resize, resize_mask, warp_silhouette
-from privsc.samples import sample_pairs
-from privsc.text import load_text_encoder
+from privsc.images.augment import relight, warp_batch
+from privsc.images.regions import crop_box, dilate, region_box, resize, resize_mask, warp_silhouette
+from privsc.knowledge.entity import Entity
+from privsc.knowledge.samples import sample_pairs
+from privsc.networks import adapters
+from privsc.networks.backbone import load_lite0
+from privsc.networks.diffusion import CROP, Condition, Model, load_model, loss_weight, predict_x0, signal_to_noise
+from privsc.networks.perceptual import perceptual_distance
+from privsc.networks.text_encoder import load_text_encoder
 
 Progress = Callable[[int, int, str], None]
 EVALUATIONS = 4.0

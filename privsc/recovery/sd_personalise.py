@@ -14,13 +14,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from privsc import adapters
-from privsc.entity import Entity
 from privsc.errors import EnrolmentError
-from privsc.regions import crop_box, dilate, region_box, resize, resize_mask
-from privsc.samples import sample_pairs
-from privsc.sd_recovery import class_prompt
-from privsc.stable_diffusion import StableDiffusion
+from privsc.images.regions import crop_box, dilate, region_box, resize, resize_mask
+from privsc.knowledge.entity import Entity
+from privsc.knowledge.samples import sample_pairs
+from privsc.networks import adapters
+from privsc.networks.stable_diffusion import StableDiffusion
+from privsc.recovery.sd_recovery import class_prompt
 
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 OUTSIDE = 0.1

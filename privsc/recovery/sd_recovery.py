@@ -17,11 +17,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from privsc import adapters
-from privsc.painting import paste
-from privsc.recovery import Recovery, place
-from privsc.regions import WarpedSample, crop_box, dilate, extend_into, region_box, resize, resize_mask
-from privsc.stable_diffusion import StableDiffusion
+from privsc.images.regions import WarpedSample, crop_box, dilate, extend_into, region_box, resize, resize_mask
+from privsc.networks import adapters
+from privsc.networks.stable_diffusion import StableDiffusion
+from privsc.recovery.painting import paste
+from privsc.recovery.recovery import Recovery
+from privsc.recovery.reference import place
 
 STEPS = 25
 STRENGTH = 0.6

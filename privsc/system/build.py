@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from privsc.errors import ConfigError
 
 if TYPE_CHECKING:
-    from privsc.entity import Entity
-    from privsc.features import Encoder
-    from privsc.guard import Guard
-    from privsc.recovery import Recovery
-    from privsc.segmenter import Segmenter
+    from privsc.guard.guard import Guard
+    from privsc.knowledge.entity import Entity
+    from privsc.networks.image_encoder import Encoder
+    from privsc.networks.mask_decoder import Segmenter
+    from privsc.recovery.recovery import Recovery
 
 Progress = Callable[[int, int, str], None]
 """Called as progress(done, total, what)."""
@@ -61,29 +61,31 @@ class Choice:
     def pair(self) -> tuple[Encoder, Segmenter]:
         """S_alpha and M_chi, which share the image's features."""
         if self.encoder in SAM:
-            from privsc.sam import load_sam
-            from privsc.sources import fetched
+            from privsc.networks.files.catalogue import fetched
+            from privsc.networks.sam import load_sam
 
             return load_sam(self.encoder, self.checkpoint or fetched(self.encoder), self.device)
-        from privsc.features import load_encoder
-        from privsc.segmenter import load_segmenter
+        from privsc.networks.image_encoder import load_encoder
+        from privsc.networks.mask_decoder import load_segmenter
 
         return load_encoder(self.encoder), load_segmenter()
 
     def guard(self) -> Guard:
         """Algorithm 1 on these networks."""
-        from privsc.guard import Guard
+        from privsc.guard.guard import Guard
+        from privsc.hints.fit import fit_hint
 
-        return Guard(*self.pair())
+        return Guard(*self.pair(), fit=fit_hint)
 
     def recover(self) -> Recovery:
         """The recovery module on the chosen U_theta."""
         if self.recovery == "sd":
-            from privsc.sd_recovery import SdRecovery
-            from privsc.stable_diffusion import load_stable_diffusion
+            from privsc.networks.stable_diffusion import load_stable_diffusion
+            from privsc.recovery.sd_recovery import SdRecovery
 
             return SdRecovery(load_stable_diffusion(self._sd_folder(), self.device))
-        from privsc.recovery import Recovery, load_model
+        from privsc.networks.diffusion import load_model
+        from privsc.recovery.recovery import Recovery
 
         return Recovery(None if self.model is None else load_model(Path(self.model)))
 
@@ -92,23 +94,42 @@ class Choice:
     ) -> bytes:
         """Algorithm 2 on the chosen U_theta: the adapter's bytes for K. ``steps``: None for the model's own number."""
         if self.recovery == "sd":
-            from privsc.sd_personalise import DreamBooth, dream_booth
-            from privsc.stable_diffusion import load_stable_diffusion
+            from privsc.networks.stable_diffusion import load_stable_diffusion
+            from privsc.recovery.sd_personalise import DreamBooth, dream_booth
 
             loaded = load_stable_diffusion(self._sd_folder(), self.device)
             config = DreamBooth() if steps is None else DreamBooth(steps=steps)
             return dream_booth(entity, loaded, config, seed=seed, progress=progress)
-        from privsc.personalise import Personalisation, personalise
-        from privsc.recovery import load_model
+        from privsc.networks.diffusion import load_model
+        from privsc.recovery.personalise import Personalisation, personalise
 
         model = None if self.model is None else load_model(Path(self.model))
         settings = None if steps is None else Personalisation(steps=steps)
         return personalise(entity, model=model, config=settings, seed=seed, progress=progress)
 
     def _sd_folder(self) -> str:
-        from privsc.sources import fetched
+        from privsc.networks.files.catalogue import fetched
 
         return self.model or str(fetched("sd15-inpaint"))
 
 
 DEFAULT = Choice()
+
+
+@dataclass(frozen=True)
+class Models:
+    """The networks that transmitter and receivers share."""
+
+    guard: Guard
+    recovery: Recovery
+
+    @classmethod
+    def load(cls, choice: Choice = DEFAULT) -> Models:
+        """The networks of a choice; without one the embedded defaults: EfficientNet-Lite0, sam-lite and privsc-mini."""
+        return cls(choice.guard(), choice.recover())
+
+    @property
+    def names(self) -> dict[str, str | None]:
+        """Which networks these are, for a report."""
+        parts = {"encoder": self.guard, "recovery": self.recovery}
+        return {part: getattr(network, "identity", None) for part, network in parts.items()}

@@ -16,18 +16,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from phy.link import Link, Reception, Transmission
-from privsc import payload, placement, selection, vectors
-from privsc.database import Database
+from phy.frame.assembly import Reception
+from phy.link import Link, Transmission
 from privsc.errors import ConfigError, DatabaseError, PayloadError
-from privsc.hiding import MaskShape, only, shaped
-from privsc.levels import reserve_black, restore_black
-from privsc.regions import Box
+from privsc.guard.masking import MaskShape, only, shaped
+from privsc.images import placement
+from privsc.images.regions import Box
+from privsc.knowledge import selection
+from privsc.knowledge.database import Database
+from privsc.transport import embeddings as vectors
+from privsc.transport import payload
+from privsc.transport.levels import reserve_black, restore_black
+from privsc.transport.mask_detection import detect_region
 
 if TYPE_CHECKING:  # torch is loaded where the networks are made, not where they are used
-    from privsc.guard import Detection, Guard, GuardResult
-    from privsc.hint import PoseHint
-    from privsc.recovery import Recovery
+    from privsc.guard.guard import Guard
+    from privsc.hints.pose_hint import PoseHint
+    from privsc.knowledge.detection import Detection, GuardResult
+    from privsc.recovery.recovery import Recovery
 
 Progress = Callable[..., None]  # called with (steps done, steps in all, ...)
 
@@ -80,12 +86,12 @@ class Transmitter:
     """Hides entities of K in an image and sends the rest.
 
     Args:
-        mask: shape of what is removed (privsc.hiding).
-        remove: descriptions of those to hide (privsc.selection), everybody of K where there are none.
+        mask: shape of what is removed (privsc.guard.masking).
+        remove: descriptions of those to hide (privsc.knowledge.selection), everybody of K where there are none.
         send: "index" or "embedding": how i travels.
         mask_in_payload: whether M is sent, so that a receiver need not find M̂ in the picture.
-        hint: "pose" sends 59 bytes for each region that say how a sample of S_k lies over it (privsc.pose); "none" is
-            the paper's.
+        hint: "pose" sends 59 bytes for each region that say how a sample of S_k lies over it (privsc.hints.fit); "none"
+            is the paper's.
     """
 
     def __init__(
@@ -162,14 +168,13 @@ def chosen(database: Database, remove: Sequence[str]) -> frozenset[int] | None:
     """Indices of the entities that descriptions mean, None where nothing was described: everybody."""
     if not remove:
         return None
-    from privsc.text import load_text_encoder  # loads torch
+    from privsc.networks.text_encoder import load_text_encoder  # loads torch
 
     return frozenset(e.index for e in selection.select(database.entities(), remove, load_text_encoder().embed))
 
 
 def listen(
     link: Link,
-    recovery: Recovery,
     on_air: Transmission,
     snr_db: float,
     seed: int,
@@ -193,7 +198,7 @@ def listen(
         region = received.mask
         image = np.where(region[:, :, None], np.uint8(0), image)
     elif failure is None and (received.indices or received.vectors is not None):
-        region = recovery.detect_region(image)
+        region = detect_region(image)
         image = restore_black(image, region)
     return Heard(
         image, region, received.indices, received.concealed, reception, failure, received.boxes, received.vectors,
@@ -227,7 +232,7 @@ class Receiver:
 
     def listen(self, on_air: Transmission, snr_db: float, seed: int, size: tuple[int, int] = (256, 256)) -> Heard:
         """Symbols on the air to (Â, î)."""
-        heard = listen(self.link, self.recovery, on_air, snr_db, seed, self.database.digest(), size)
+        heard = listen(self.link, on_air, snr_db, seed, self.database.digest(), size)
         if heard.vectors is not None:
             heard = replace(heard, indices=vectors.nearest(heard.vectors, self.database.entities()))
         if heard.reception.k_digest_matches is False and not self.any_version:
@@ -261,7 +266,7 @@ class Eavesdropper:
 
     def listen(self, on_air: Transmission, snr_db: float, seed: int, size: tuple[int, int] = (256, 256)) -> Heard:
         """Symbols on the air to (Âe, îe); an index tells her nothing but that something was hidden."""
-        return listen(self.link, self.recovery, on_air, snr_db, seed, None, size)
+        return listen(self.link, on_air, snr_db, seed, None, size)
 
     def restore(self, heard: Heard, seed: int = 0, progress: Progress | None = None) -> Seen:
         """(Âe, îe) to Ŝe."""

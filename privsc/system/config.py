@@ -8,9 +8,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from privsc.errors import ConfigError
-from privsc.hiding import MaskShape
+from privsc.guard.masking import MaskShape
 
-MEASURED = ("zmq", "radio")  # channels that we do not make: a flowgraph (phy.bridge), a radio (privsc.radio)
+MEASURED = ("zmq", "radio")  # channels that we do not make: a flowgraph (phy.net.bridge), a radio (privsc.radio.air)
 Decibel = Annotated[float, Field(ge=-30, le=60, allow_inf_nan=False)]
 
 
@@ -20,7 +20,7 @@ class RunConfig(BaseModel):
     Attributes:
         channel: name of the channel between transmitter and both receivers.
         codec: name of the learned codec that carries the body of the payload.
-        coding: how A becomes bytes (privsc.payload).
+        coding: how A becomes bytes (privsc.transport.payload).
         quality: 1 to 100, of the lossy codings.
         snr_db: Es/N0 [dB] per complex symbol at Bob.
         eve_snr_db: the same at Eve, None for Bob's.
@@ -28,11 +28,13 @@ class RunConfig(BaseModel):
         max_side: longest side [px] of the image sent; a larger photograph is scaled down first.
         steps: denoising steps of the recovery, None for the model's own number.
         init: where Bob's reverse process starts, `reference` (the best-fitting sample of K) or `noise` (the paper's).
-        hint: `pose` sends how a sample of K lies over the gap, 59 bytes a region (privsc.hint); `none` is the paper's.
-        send: how i travels, as an `index` or as the prompt's text `embedding` (privsc.vectors).
+        hint: `pose` sends how a sample of K lies over the gap, 59 bytes a region (privsc.hints.pose_hint); `none` is
+            the paper's.
+        send: how i travels, as an `index` or as the prompt's text `embedding` (privsc.transport.embeddings).
         mask_in_payload: whether M is sent, or Bob and Eve find M̂ in the picture.
-        remove: descriptions of those to hide (privsc.selection), everybody of K where there are none.
-        mask: shape of what is removed, `silhouette`, `silhouette+N` (N pixels more all round) or `box` (privsc.hiding).
+        remove: descriptions of those to hide (privsc.knowledge.selection), everybody of K where there are none.
+        mask: shape of what is removed, `silhouette`, `silhouette+N` (N pixels more all round) or `box`
+            (privsc.guard.masking).
         eve_class_word: the word Eve knows, None for the class word of what was hidden: the strongest Eve of the paper.
     """
 
@@ -58,7 +60,7 @@ class RunConfig(BaseModel):
     @field_validator("channel")
     @classmethod
     def _known_channel(cls, name: str) -> str:
-        from phy.channel import CHANNELS  # loads torch, which `privsc --help` should not wait for
+        from phy.channel.sionna_channel import CHANNELS  # loads torch, which `privsc --help` should not wait for
 
         if name not in (*CHANNELS, *MEASURED):
             raise ValueError(f"choose one of {', '.join(CHANNELS)}, zmq")
@@ -67,7 +69,7 @@ class RunConfig(BaseModel):
     @field_validator("codec")
     @classmethod
     def _known_codec(cls, name: str) -> str:
-        from phy.codec import available
+        from phy.codec.codec import available
 
         if name not in available():
             raise ValueError(f"choose one of {', '.join(available())}")

@@ -7,79 +7,37 @@ two decoys from the same package; the image sent is a view that K does not hold.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
-from skimage import data, transform
+from skimage import data
 
-from privsc import models
-from privsc.config import RunConfig
-from privsc.database import Database
+from privsc.datasets.builtin import ENTITIES, NAME, VIEWS, _encoded, view, views
 from privsc.errors import DatabaseError
-from privsc.files import ResultFolder, encode_png, output_folder, to_json
-from privsc.report import grid_picture
-from privsc.trial import Models, Stage, Trial, receive_trial, send
+from privsc.files import ResultFolder, output_folder, to_json
+from privsc.images.photo_io import encode_png
+from privsc.knowledge.database import Database
+from privsc.networks.files import weights as models
+from privsc.system.build import Models
+from privsc.system.config import RunConfig
+from privsc.system.report import grid_picture
+from privsc.system.trial import Stage, Trial, receive_trial, send
 
 SNRS = (5.0, 10.0, 15.0, 20.0)  # [dB]
-NAME = "Chelsea"
-VIEWS = 4  # enrolled of each entity
 NOTE = (
     "Views of one photograph make this easier than life: the cat sent has the pose of the cat enrolled. "
     "For photographs that K does not hold in any form, see the README."
 )
-ENTITIES: tuple[tuple[str, Callable[[], np.ndarray], str, str], ...] = (
-    (NAME, data.chelsea, "cat", "a photo of the cat Chelsea"),
-    ("Astronaut", data.astronaut, "person", "a photo of an astronaut in an orange suit"),
-    ("Coffee", data.coffee, "cup", "a photo of a cup of coffee on a wooden table"),
-)
-
-
-def view(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Another view of a photograph, [H, W, 3] uint8: cropped, perhaps mirrored, tilted, in other light.
-
-    The corners of the new picture are drawn within the photograph, so that nothing has to be made up.
-    """
-    height, width = photo.shape[:2]
-    share = rng.uniform(0.85, 0.95)
-    left, top = rng.uniform(0, 1 - share, 2) * (width, height)
-    right, bottom = left + share * width, top + share * height
-    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
-    corners += rng.uniform(-0.04, 0.04, (4, 2)) * (width, height)
-    corners = np.clip(corners, 0, (width - 1, height - 1))
-    if rng.random() < 0.5:
-        corners = corners[[1, 0, 3, 2]]
-    size = np.array([round(share * width), round(share * height)])
-    square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * (size - 1)
-    to_photo = transform.ProjectiveTransform.from_estimate(square, corners)
-    seen = transform.warp(photo, to_photo, output_shape=size[::-1], order=3, mode="edge")  # [H, W, 3] in [0, 1]
-    light = rng.uniform(0.85, 1.15) * rng.uniform(0.95, 1.05, 3)
-    seen = np.clip(seen * light, 0, 1) ** rng.uniform(0.85, 1.2)
-    return np.rint(255 * seen).astype(np.uint8)
-
-
-def views(photo: np.ndarray, count: int, seed: int) -> list[np.ndarray]:
-    """`count` views of a photograph, the same for the same seed."""
-    rng = np.random.default_rng(seed)
-    return [view(photo, rng) for _ in range(count)]
-
-
-def _encoded(image: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=95, subsampling=0)
-    return buffer.getvalue()
 
 
 def database(folder: Path, seed: int, stage: Stage) -> Database:
     """K of the demo; one that an earlier run made from the same photographs and networks is used again."""
-    from privsc.enrol import enrol
-    from privsc.features import load_encoder
-    from privsc.personalise import estimated_seconds
-    from privsc.text import load_text_encoder
+    from privsc.networks.image_encoder import load_encoder
+    from privsc.networks.text_encoder import load_text_encoder
+    from privsc.recovery.personalise import estimated_seconds
+    from privsc.system.enrol import enrol
 
     photos = {name: [_encoded(v) for v in views(load(), VIEWS, seed)] for name, load, _, _ in ENTITIES}
     encoder, text = load_encoder().identity, load_text_encoder().identity

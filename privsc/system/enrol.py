@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from privsc.choice import DEFAULT, Choice
-from privsc.database import Database
-from privsc.entity import Entity, Sample, check_name, name_key
 from privsc.errors import EnrolmentError, EntityError
-from privsc.features import Encoder, ImageFeatures, pool
-from privsc.files import decode_photo, encode_png, strip_photo
-from privsc.guard import GAMMA, Guard, weakest_match
-from privsc.strangers import PATCHES, diverse_patches, load_strangers, stranger_scores
-from privsc.text import load_text_encoder
+from privsc.guard.guard import GAMMA, Guard, weakest_match
+from privsc.guard.strangers import PATCHES, diverse_patches, load_strangers, stranger_scores
+from privsc.images.photo_io import decode_photo, encode_png, strip_photo
+from privsc.knowledge.database import Database
+from privsc.knowledge.entity import Entity, Sample, check_name, name_key
+from privsc.networks.image_encoder import Encoder, ImageFeatures, pool
+from privsc.networks.text_encoder import load_text_encoder
+from privsc.system.build import DEFAULT, Choice
 
 ROUNDS = 2
 """Times that masks and f_k improve one another."""

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from privsc.database import Database
-from privsc.entity import Entity
-from privsc.hint import PoseHint
+from privsc.hints.pose_hint import PoseHint
+from privsc.knowledge.database import Database
+from privsc.knowledge.entity import Entity
 
 KEEP = 32  # results of each kind, some MB at most each
 
@@ -131,14 +131,10 @@ class RememberingRecovery:
 
     def __init__(self, recovery: Any) -> None:
         self._recovery = recovery
-        self._regions, self.memory = Memory(), Memory()
+        self.memory = Memory()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._recovery, name)
-
-    def detect_region(self, received: np.ndarray) -> np.ndarray:
-        """As Recovery.detect_region."""
-        return self._regions.of(lambda: self._recovery.detect_region(received), received).copy()
 
     def __call__(
         self, received: np.ndarray, region: np.ndarray, entities: Sequence[Entity] | None, *, progress: Any = None,

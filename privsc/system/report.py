@@ -13,9 +13,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from privsc.drawing import literal_text
-from privsc.files import encode_png, to_json
-from privsc.trial import Trial
+from privsc.figure_text import literal_text
+from privsc.files import to_json
+from privsc.images.photo_io import encode_png
+from privsc.system.trial import Trial
 
 DPI = 130
 MET, UNMET, TEXT = "#1a7f37", "#b35900", "#333333"

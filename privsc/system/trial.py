@@ -11,37 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phy.link import Link
-from privsc import metrics
-from privsc.choice import DEFAULT, Choice
-from privsc.config import MEASURED, RunConfig
-from privsc.database import Database
-from privsc.system import Eavesdropper, Receiver, Seen, Sent, Transmitter
+from privsc.images import metrics
+from privsc.knowledge.database import Database
+from privsc.system.build import Models
+from privsc.system.chain import Eavesdropper, Receiver, Seen, Sent, Transmitter
+from privsc.system.config import MEASURED, RunConfig
 
 if TYPE_CHECKING:
-    from privsc.guard import Guard, GuardResult
-    from privsc.recovery import Recovery
+    from privsc.guard.guard import Guard
+    from privsc.knowledge.detection import GuardResult
 
 Stage = Callable[[str], Callable[..., None] | None]
 """Told the name of a stage that begins, returns the callback that gets (steps done, steps in all), or None."""
-
-
-@dataclass(frozen=True)
-class Models:
-    """The networks that transmitter and receivers share."""
-
-    guard: Guard
-    recovery: Recovery
-
-    @classmethod
-    def load(cls, choice: Choice = DEFAULT) -> Models:
-        """The networks of a choice; without one the embedded defaults: EfficientNet-Lite0, sam-lite and privsc-mini."""
-        return cls(choice.guard(), choice.recover())
-
-    @property
-    def names(self) -> dict[str, str | None]:
-        """Which networks these are, for a report."""
-        parts = {"encoder": self.guard, "recovery": self.recovery}
-        return {part: getattr(network, "identity", None) for part, network in parts.items()}
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def train_codec(k: int, n: int, *, out: Path, snr_db: tuple[float, float] = (5.0
     (a gain per codeword that the receiver knows). ``Link(codec=str(out))`` uses the file at once.
     Impossible values raise ``phy.errors.TrainingError`` or ``CodecError``, one line each.
     """
-    from phy.autoencoder import TrainingPlan, export, train  # torch and Sionna: only where a training runs
+    from phy.training.autoencoder import TrainingPlan, export, train  # torch and Sionna: only where a training runs
 
     out = Path(out)
     if out.suffix != ".npz":

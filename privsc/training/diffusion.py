@@ -13,13 +13,14 @@ from diffusers import UNet2DConditionModel
 from diffusers.training_utils import EMAModel
 from safetensors.torch import load_file, save_file
 
-from privsc.backbone import load_lite0
 from privsc.compute import autocast
-from privsc.diffusion import build_scheduler, build_unet, loss_weight, predict_x0, signal_to_noise
-from privsc.perceptual import perceptual_distance
-from privsc.photos import photos_folder, read_pets
-from privsc.recovery_data import RecoveryExamples, TextTable
-from privsc.text import load_text_encoder
+from privsc.datasets.pets import read_pets
+from privsc.datasets.subjects import photos_folder
+from privsc.networks.backbone import load_lite0
+from privsc.networks.diffusion import build_scheduler, build_unet, loss_weight, predict_x0, signal_to_noise
+from privsc.networks.perceptual import perceptual_distance
+from privsc.networks.text_encoder import load_text_encoder
+from privsc.training.diffusion_data import RecoveryExamples, TextTable
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from privsc.enrol import find_subject
+from privsc.datasets.pets import Pet
+from privsc.datasets.subjects import subject_photos
 from privsc.errors import PhotoError
-from privsc.features import load_encoder
-from privsc.files import decode_photo
-from privsc.guard import Guard
-from privsc.photos import Pet, subject_photos
-from privsc.regions import dilate
-from privsc.segmenter import load_segmenter
+from privsc.guard.guard import Guard
+from privsc.images.photo_io import decode_photo
+from privsc.images.regions import dilate
+from privsc.networks.image_encoder import load_encoder
+from privsc.networks.mask_decoder import load_segmenter
+from privsc.system.enrol import find_subject
 
 SIDE = 384
 REJECTED = frozenset(

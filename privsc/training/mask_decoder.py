@@ -14,13 +14,15 @@ from diffusers.training_utils import EMAModel
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
-from privsc.backbone import load_lite0
 from privsc.compute import autocast
-from privsc.guard_data import IN, OUT, UNSURE, Scene, Things, scene
-from privsc.objects import read_objects
-from privsc.photos import photos_folder, read_pets
-from privsc.regions import region_box
-from privsc.segmenter import SIDE, STRIDE, SamLite
+from privsc.datasets.pets import read_pets
+from privsc.datasets.subjects import photos_folder
+from privsc.images.regions import region_box
+from privsc.networks.backbone import load_lite0
+from privsc.networks.letterbox import SIDE, STRIDE
+from privsc.networks.mask_decoder import SamLite
+from privsc.training.grabcut import read_objects
+from privsc.training.mask_decoder_data import IN, OUT, UNSURE, Scene, Things, scene
 
 POINTS = 8
 
@@ -169,7 +171,7 @@ class GuardTrainer:
     ) -> None:
         """Train to ``config.steps``; ``progress(step, steps, loss, iou)`` after each step.
 
-        ``objects`` is a folder of outlined objects (privsc.objects); without it pets are all that is learnt.
+        ``objects`` is a folder of outlined objects (privsc.training.grabcut); without it pets are all that is learnt.
         """
         things = Things(list(read_pets(photos_folder(photos))), read_objects(objects) if objects else ())
         while self.step < self.config.steps:

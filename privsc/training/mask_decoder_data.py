@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 from scipy import ndimage
 
-from privsc.photos import Pet
-from privsc.recovery_data import random_shape
-from privsc.regions import bounding_box
-from privsc.segmenter import SIDE
+from privsc.datasets.pets import Pet
+from privsc.images.augment import random_shape
+from privsc.images.regions import bounding_box
+from privsc.networks.letterbox import SIDE
 
 OUT, IN, UNSURE = 0, 1, 2
 

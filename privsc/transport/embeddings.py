@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from privsc.entity import Entity
 from privsc.errors import PayloadError
+from privsc.knowledge.entity import Entity
 
 COPIES = 2
 """One before the picture and one behind it: in different frames."""

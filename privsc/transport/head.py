@@ -13,10 +13,10 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from privsc.entity import MAX_ENTITIES
 from privsc.errors import PayloadError
-from privsc.hint import SIZE as HINT_SIZE
-from privsc.regions import Box
+from privsc.hints.pose_hint import SIZE as HINT_SIZE
+from privsc.images.regions import Box
+from privsc.knowledge.entity import MAX_ENTITIES
 
 VERSIONS = (1, 2)
 CODINGS = ("pixels", "webp", "avif", "jpeg")  # the number on the air is the place in this tuple
@@ -45,11 +45,11 @@ class Head:
         width, height: of A [px].
         body_length: of the whole body [bytes].
         indices: i, numbers of entities of K; empty where the body carries embeddings instead.
-        mask: M as `privsc.outline` codes it, None where the receiver finds M̂ itself.
+        mask: M as `privsc.transport.outline` codes it, None where the receiver finds M̂ itself.
         boxes: one for each region, where the regions run into one another; else empty.
         regions: how many embeddings the body carries (0 in index mode).
         dim, copies: their length, and how often each is there.
-        poses: a hint for each region as `privsc.pose` codes it, one after the other; empty without hints.
+        poses: a hint for each region as `privsc.hints.fit` codes it, one after the other; empty without hints.
     """
 
     coding: str

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from privsc.levels import LOWEST
+from privsc.transport.levels import LOWEST
 
 SMALLEST = 0.0008
 """Share of the picture's pixels below which a dark spot is no region."""

@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from phy.frame import short_digest
-from phy.link import LinkStats, Reception
-from privsc import wire
-from privsc.choice import DEFAULT, Choice
-from privsc.database import Database
+from phy.frame.assembly import LinkStats, Reception
+from phy.frame.frame import short_digest
+from phy.net import messages
+from phy.net.messages import WireError
 from privsc.errors import ConfigError, WorkerError
-from privsc.files import MIN_SIDE, decode_photo
-from privsc.payload import MAX_PIXELS, MAX_SIDE, Head
-from privsc.system import Eavesdropper, Heard, Receiver, Seen, Sent, Transmitter
-from privsc.wire import WireError
+from privsc.images.photo_io import MIN_SIDE, decode_photo
+from privsc.knowledge.database import Database
+from privsc.system.build import DEFAULT, Choice
+from privsc.system.chain import Eavesdropper, Heard, Receiver, Seen, Sent, Transmitter
+from privsc.transport.payload import MAX_PIXELS, MAX_SIDE, Head
 
 if TYPE_CHECKING:
-    from privsc.guard import Guard
-    from privsc.recovery import Recovery
+    from privsc.guard.guard import Guard
+    from privsc.recovery.recovery import Recovery
 
 Params = dict[str, Any]
 Buffers = dict[str, np.ndarray]
@@ -57,11 +57,11 @@ class Operations:
     """The operations of some roles on one set of networks.
 
     Args:
-        roles: of ``privsc.worker.ROLES``.
+        roles: of ``privsc.worker.server.ROLES``.
         guard, recovery: the networks; None where no role needs them.
         database: path of K; None for `generic`. It is opened by the thread that first asks for it.
         steps: denoising steps, None for the model's own number.
-        hint: how the guard helps Bob, `pose` or `none` (privsc.system.Transmitter).
+        hint: how the guard helps Bob, `pose` or `none` (privsc.system.chain.Transmitter).
         identity: of the encoder that K must have been made with, None for any.
     """
 
@@ -116,7 +116,7 @@ class Operations:
         coding, quality = _param(params, "coding", str, "pixels"), _param(params, "quality", int, 80)
         max_side = _param(params, "max_side", int, 640)
         if not MIN_SIDE <= max_side <= MAX_SIDE:
-            raise WireError(wire.MALFORMED, f"max_side must be {MIN_SIDE} to {MAX_SIDE}; got {max_side}")
+            raise WireError(messages.MALFORMED, f"max_side must be {MIN_SIDE} to {MAX_SIDE}; got {max_side}")
         image = _image(buffers, "image") if "image" in buffers else decode_photo(
             _flat(buffers, "photo"), "photo", max_side
         )  # fmt: skip
@@ -163,8 +163,8 @@ class Operations:
     def reported(self, params: Params, buffers: Buffers) -> Answer:
         """The files of `privsc run`. params: link, seconds, config, eve_class_word, and of bob and eve what `recovered`
         gave. buffers: image, and bob_ and eve_ received, restored, concealed."""
-        from privsc.report import run_files
-        from privsc.trial import Trial, class_word, trial_figures
+        from privsc.system.report import run_files
+        from privsc.system.trial import Trial, class_word, trial_figures
 
         image = _image(buffers, "image")
         assert self.guard is not None
@@ -184,24 +184,24 @@ class Operations:
 def _param(params: Params, name: str, kind: type, default: Any) -> Any:
     value = params.get(name, default)
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise WireError(wire.MALFORMED, f"{name} must be of type {kind.__name__}; got {type(value).__name__}")
+        raise WireError(messages.MALFORMED, f"{name} must be of type {kind.__name__}; got {type(value).__name__}")
     return value
 
 
 def _size(value: Any) -> tuple[int, int]:
     if not (isinstance(value, list) and len(value) == 2 and all(isinstance(n, int) for n in value)):
-        raise WireError(wire.MALFORMED, "size must be [H, W]")
+        raise WireError(messages.MALFORMED, "size must be [H, W]")
     if not (min(value) >= 1 and max(value) <= MAX_SIDE and value[0] * value[1] <= MAX_PIXELS):
-        raise WireError(wire.TOO_LARGE, f"size must be at most {MAX_PIXELS} pixels; got {value[0]}x{value[1]}")
+        raise WireError(messages.TOO_LARGE, f"size must be at most {MAX_PIXELS} pixels; got {value[0]}x{value[1]}")
     return value[0], value[1]
 
 
 def _buffer(buffers: Buffers, name: str, dtype: str, ndim: int) -> np.ndarray:
     if name not in buffers:
-        raise WireError(wire.MALFORMED, f"buffer {name} is missing")
+        raise WireError(messages.MALFORMED, f"buffer {name} is missing")
     array = buffers[name]
     if array.dtype.name != dtype or array.ndim != ndim:
-        raise WireError(wire.MALFORMED, f"buffer {name} must be {dtype} of {ndim} dimension(s); got {array.dtype} "
+        raise WireError(messages.MALFORMED, f"buffer {name} must be {dtype} of {ndim} dimension(s); got {array.dtype} "
                                         f"{list(array.shape)}")  # fmt: skip
     return array
 
@@ -213,7 +213,7 @@ def _flat(buffers: Buffers, name: str) -> bytes:
 def _image(buffers: Buffers, name: str, dtype: str = "uint8") -> np.ndarray:
     image = _buffer(buffers, name, dtype, 3)
     if image.shape[2] != 3 or min(image.shape) < 1:
-        raise WireError(wire.MALFORMED, f"buffer {name} must be [H, W, 3]; got {list(image.shape)}")
+        raise WireError(messages.MALFORMED, f"buffer {name} must be [H, W, 3]; got {list(image.shape)}")
     _size(list(image.shape[:2]))
     return image.copy()  # what came over the wire is read-only
 
@@ -223,7 +223,7 @@ def _reception(params: Params, buffers: Buffers, k_digest: bytes | None) -> Rece
     head, body = _flat(buffers, "head"), _flat(buffers, "body")
     flags = {name: _buffer(buffers, name, "bool", 1) for name in ("arrived", "exact")}
     if any(len(flag) != len(body) for flag in flags.values()):
-        raise WireError(wire.MALFORMED, f"arrived and exact must hold one flag for each of the {len(body)} bytes")
+        raise WireError(messages.MALFORMED, f"arrived and exact must hold one flag for each of the {len(body)} bytes")
     received = params.get("k_digest")
     matches = None
     if k_digest is not None and isinstance(received, str):
@@ -246,7 +246,7 @@ def _seen(params: Params, buffers: Buffers, who: str, shape: tuple[int, ...]) ->
     images = [_image(buffers, f"{who}_{name}") for name in ("received", "restored")]
     concealed = _image(buffers, f"{who}_concealed", "bool")
     if any(one.shape != shape for one in (*images, concealed)):
-        raise WireError(wire.MALFORMED, f"images of {who} must have the size of the image sent, {list(shape)}")
+        raise WireError(messages.MALFORMED, f"images of {who} must have the size of the image sent, {list(shape)}")
     failure = params.get(who, {}).get("failure") if isinstance(params.get(who, {}), dict) else None
     heard = Heard(images[0], np.zeros(shape[:2], bool), (), concealed, None, failure)  # type: ignore[arg-type]
     return Seen(images[1], heard)

@@ -3,7 +3,7 @@
     flowgraph ──DEALER──► ROUTER ──decode, check──► queue (bounded) ──► one thread with the networks ──► answer
                             └──── ping, busy, refusals: answered at once, whatever the networks are doing ────┘
 
-Messages are those of `privsc.wire`. Operations, by role:
+Messages are those of `phy.net.messages`. Operations, by role:
 
     guard             photo (encoded file) or image [H, W, 3] uint8 → (A, i) as head and body, S, A, M, what was found
     recovery          head, body and which bytes arrived → Â, Ŝ; with K, or (role `generic`) without
@@ -30,9 +30,9 @@ from urllib.parse import urlsplit
 import zmq
 
 from phy.errors import PhyError
-from privsc import wire
+from phy.net import messages
+from phy.net.messages import Message, WireError
 from privsc.errors import PrivscError, WorkerError
-from privsc.wire import Message, WireError
 
 ROLES = ("guard", "recovery", "generic", "report")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -90,7 +90,7 @@ class Worker:
     def _socket(self, kind: int) -> zmq.Socket:
         socket = self._context.socket(kind)
         socket.setsockopt(zmq.LINGER, 500)  # [ms]
-        socket.setsockopt(zmq.MAXMSGSIZE, wire.MAX_MESSAGE)
+        socket.setsockopt(zmq.MAXMSGSIZE, messages.MAX_MESSAGE)
         socket.setsockopt(zmq.RCVHWM, 16)
         socket.setsockopt(zmq.SNDHWM, 64)
         return socket
@@ -128,22 +128,23 @@ class Worker:
         client, request = parts[0], None
         self.counts["requests"] += 1
         try:
-            message = wire.decode(parts[1:])
+            message = messages.decode(parts[1:])
             request = message.id
             operation = message.header.get("op")
             if operation == "ping":
                 return self._answer(client, request, self._state(), {})
             if not isinstance(message.header.get("params", {}), dict):
-                raise WireError(wire.MALFORMED, "params must be a JSON object")
+                raise WireError(messages.MALFORMED, "params must be a JSON object")
             if not isinstance(operation, str) or operation not in (*ROLES, *self._operations):
                 known = ", ".join(ROLES)
-                raise WireError(wire.UNKNOWN, f"no operation {operation!r}; there are {known} and ping"[:300])
+                raise WireError(messages.UNKNOWN, f"no operation {operation!r}; there are {known} and ping"[:300])
             if operation not in self._operations:
                 served = ", ".join(self._operations)
-                raise WireError(wire.ROLE, f"this worker serves {served}, not {operation}; start one that does")
+                raise WireError(messages.ROLE, f"this worker serves {served}, not {operation}; start one that does")
             self._waiting.put_nowait((client, message))
         except queue.Full:
-            self._refuse(client, request, wire.BUSY, f"{self._waiting.maxsize} requests wait already; try again later")
+            told = f"{self._waiting.maxsize} requests wait already; try again later"
+            self._refuse(client, request, messages.BUSY, told)
         except WireError as error:
             self._refuse(client, request if error.request is None else error.request, error.cause, str(error))
 
@@ -166,29 +167,30 @@ class Worker:
         try:
             result, buffers = self._operations[message.header["op"]](message.header.get("params", {}), message.buffers)
             seconds = round(time.perf_counter() - start, 4)
-            parts = wire.encode({"id": message.id, "ok": True, "result": result, "seconds": seconds}, buffers)
+            parts = messages.encode({"id": message.id, "ok": True, "result": result, "seconds": seconds}, buffers)
             self.counts["served"] += 1
             return parts
         except WireError as error:
             cause, text = error.cause, str(error)
         except (PrivscError, PhyError) as error:
-            cause, text = wire.FAILED, str(error)
+            cause, text = messages.FAILED, str(error)
         except Exception as error:  # a request must not end the worker, whatever it provokes in a network
-            cause, text = wire.FAILED, f"{type(error).__name__}: {error}"
+            cause, text = messages.FAILED, f"{type(error).__name__}: {error}"
         self.counts[cause] += 1
-        return wire.encode({"id": message.id, "ok": False, "error": cause, "message": " ".join(text.split())[:1000]})
+        told = " ".join(text.split())[:1000]
+        return messages.encode({"id": message.id, "ok": False, "error": cause, "message": told})
 
     def _state(self) -> dict[str, Any]:
         waiting, counts = self._waiting.qsize(), dict(self.counts)
         return {"instance": self._instance, "roles": list(self._operations), "waiting": waiting, "counts": counts}
 
     def _answer(self, client: bytes, request: int, result: dict[str, Any], buffers: dict[str, Any]) -> None:
-        self._router.send_multipart([client, *wire.encode({"id": request, "ok": True, "result": result}, buffers)])
+        self._router.send_multipart([client, *messages.encode({"id": request, "ok": True, "result": result}, buffers)])
 
     def _refuse(self, client: bytes, request: int | None, cause: str, message: str) -> None:
         self.counts[cause] += 1
         header = {"id": request, "ok": False, "error": cause, "message": message}
-        self._router.send_multipart([client, *wire.encode(header)])
+        self._router.send_multipart([client, *messages.encode(header)])
 
 
 def run(
@@ -203,7 +205,7 @@ def run(
     """
     check_endpoint(endpoint)
     if load is None:
-        from privsc.operations import Operations
+        from privsc.worker.operations import Operations
 
         load = Operations.load
     operations = load(roles, database, steps)

@@ -10,8 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from privsc.detection import detect_region
-from privsc.guard import Detection, GuardResult
+from privsc.knowledge.detection import Detection, GuardResult
 
 COLOURS = {"Vicky": (200, 60, 60), "Tom": (60, 60, 200)}
 GREY = 128
@@ -48,8 +47,6 @@ class BoxGuard:
 class ColourRecovery:
     def __init__(self):
         self.calls = []
-
-    detect_region = staticmethod(detect_region)
 
     def __call__(self, received, region, entities, *, class_word=None, steps=None, init="reference", seed=0,
                  progress=None, boxes=(), poses=()):  # fmt: skip

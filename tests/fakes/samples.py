@@ -7,8 +7,8 @@ import io
 import numpy as np
 from PIL import Image
 
-from privsc.database import Entity, Sample
-from privsc.files import encode_png
+from privsc.images.photo_io import encode_png
+from privsc.knowledge.database import Entity, Sample
 
 
 def scene(height: int = 48, width: int = 64, seed: int = 0) -> np.ndarray:

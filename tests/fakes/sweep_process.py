@@ -1,4 +1,4 @@
-"""A sweep without networks in a process of its own, to be killed: python -m tests.privsc.sweep_process FILE OUT PAUSE.
+"""A sweep without networks in a process of its own, to be killed: python -m tests.fakes.sweep_process FILE OUT PAUSE.
 
 The guard and the recovery are those of `fakes`, K is given; each transmission takes PAUSE seconds longer, so that a
 kill meets one at work.
@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from privsc import cli_sweep, stamps, transmissions
-from privsc.knowledge import Identities
-from privsc.trial import Models
-from tests.privsc.fakes import BoxGuard, ColourRecovery
+from privsc.cli import sweep
+from privsc.experiments import provenance, transmissions
+from privsc.experiments.provenance import Identities
+from privsc.system.build import Models
+from tests.fakes.networks import BoxGuard, ColourRecovery
 
 BOX = (14, 10, 44, 36)
 
@@ -46,10 +47,10 @@ def use_fakes(pause: float = 0.0) -> list[str]:
 
     transmissions.laboratory.cache_clear()
     transmissions.load_models = lambda choice: Models(RankingGuard({}), Slow())
-    stamps.identities = lambda choice: Identities("encoder", "text", "fake", "fake")
+    provenance.identities = lambda choice: Identities("encoder", "text", "fake", "fake")
     return painted
 
 
 if __name__ == "__main__":
     use_fakes(float(sys.argv[3]))
-    cli_sweep.sweep(Path(sys.argv[1]), Path(sys.argv[2]), workers=0)
+    sweep.sweep(Path(sys.argv[1]), Path(sys.argv[2]), workers=0)

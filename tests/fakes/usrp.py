@@ -1,4 +1,4 @@
-"""A USRP that is not there, for tests of `hardware.uhd_radio`; runs in the distribution's Python.
+"""A USRP that is not there, for tests of `hardware.drivers.uhd_radio`; runs in the distribution's Python.
 
 Each call is held against UHD's own signatures (the name, the number and kinds of its arguments), written down, and
 answered as a B200 would. Streams use UHD's own metadata, times and commands.

@@ -1,4 +1,4 @@
-"""A worker process with the fakes in place of the networks: `python -m tests.privsc.worker_process FOLDER ENDPOINT`.
+"""A worker process with the fakes in place of the networks: `python -m tests.fakes.worker_process FOLDER ENDPOINT`.
 
 Everything but the networks is the real worker. FOLDER gets K.db, with Vicky and Tom; Vicky is hidden in BOX.
 """
@@ -8,11 +8,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from privsc import worker
-from privsc.database import Database
-from privsc.operations import Operations
-from tests.privsc.fakes import BoxGuard, ColourRecovery
-from tests.privsc.samples import make_entity
+from privsc.knowledge.database import Database
+from privsc.worker import server
+from privsc.worker.operations import Operations
+from tests.fakes.networks import BoxGuard, ColourRecovery
+from tests.fakes.samples import make_entity
 
 BOX = (20, 16, 60, 56)
 
@@ -32,4 +32,4 @@ def load(roles: tuple[str, ...], database: Path | None, steps: int | None) -> Op
 
 if __name__ == "__main__":
     folder, endpoint = Path(sys.argv[1]), sys.argv[2]
-    worker.run(worker.ROLES, make_k(folder), endpoint, 1, until_eof=True, load=load)
+    server.run(server.ROLES, make_k(folder), endpoint, 1, until_eof=True, load=load)

@@ -13,6 +13,6 @@ from tests.flowgraphs.radio import module
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with the headless program of every flowgraph."""
     folder = tmp_path_factory.mktemp("programs")
-    done = module("flowgraphs.variants", str(folder))
+    done = module("flowgraphs.tools.variants", str(folder))
     assert done.returncode == 0, done.stderr
     return folder

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import yaml
 
-from flowgraphs.run import load
-from flowgraphs.variants import build, sources
+from flowgraphs.tools.run import load
+from flowgraphs.tools.variants import build, sources
 
 RADIOS = ("soapy_", "uhd_", "privsc_soapy", "privsc_uhd")
 KINDS = ("threads", "descriptors", "sockets", "processes")

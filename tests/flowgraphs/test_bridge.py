@@ -7,17 +7,18 @@ import json
 import numpy as np
 import pytest
 
-from phy.bridge import Bridge, BridgeLink
-from privsc.cli_run import _carrier
-from privsc.config import RunConfig
-from privsc.database import Database
-from privsc.report import run_files
-from privsc.trial import Models, run_trial
+from phy.net.bridge import Bridge, BridgeLink
+from privsc.cli.run import _carrier
+from privsc.knowledge.database import Database
+from privsc.system.build import Models
+from privsc.system.config import RunConfig
+from privsc.system.report import run_files
+from privsc.system.trial import run_trial
+from tests.fakes.networks import COLOURS, BoxGuard, ColourRecovery
+from tests.fakes.samples import scene
+from tests.fakes.worker_process import BOX, make_k
 from tests.flowgraphs.radio import module
 from tests.flowgraphs.test_zmq import Program, free_port
-from tests.privsc.fakes import COLOURS, BoxGuard, ColourRecovery
-from tests.privsc.samples import scene
-from tests.privsc.worker_process import BOX, make_k
 
 pytestmark = pytest.mark.radio("gnuradio", "zmq", "yaml")
 
@@ -62,7 +63,7 @@ def test_a_run_with_a_flowgraph_for_its_channel(programs, tmp_path) -> None:
 
 def test_no_sample_is_lost_through_gnu_radio() -> None:
     """The figures' command, with fewer samples: a slow reader, and a CURVE link on the way."""
-    done = module("tests.bench.bench_bridge", "3e6", "plain", "slow", "curve")
+    done = module("benchmarks.bench_bridge", "3e6", "plain", "slow", "curve")
     assert done.returncode == 0, done.stdout + done.stderr
     rows = {line.split()[0]: line.split()[1:4] for line in done.stdout.splitlines()[2:]}
     assert rows == {name: ["0", "0", "3000000"] for name in ("plain", "slow", "curve")}
@@ -70,7 +71,7 @@ def test_no_sample_is_lost_through_gnu_radio() -> None:
 
 def test_the_count_sees_what_is_lost_repeated_or_changed() -> None:
     """The command's own arithmetic, against streams that are not whole."""
-    from tests.bench.bench_bridge import Count
+    from benchmarks.bench_bridge import Count
 
     whole = np.arange(1000, dtype=np.uint64)
     for numbers, missing, wrong in ((whole, 0, 0), (np.delete(whole, [3, 4, 700]), 3, 0), (whole[:990], 10, 0),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from phy.codec import shipped
+from phy.codec.codec import shipped
+from tests.flowgraphs.blocks.test_blocks import SETUP
 from tests.flowgraphs.radio import script
-from tests.flowgraphs.test_blocks import SETUP
 
 pytestmark = pytest.mark.radio("gnuradio", "zmq", "yaml")
 
@@ -62,7 +62,7 @@ print(json.dumps({"frames": len(frames), "right": all(f["crc_ok"] for f in frame
 def test_the_codec_blocks_say_what_the_codec_says() -> None:
     """Bit by bit, and with buffers of any size; a codec of other than 8 bits is refused."""
     code = SETUP + """
-from phy.codec import shipped
+from phy.codec.codec import shipped
 sent = np.random.default_rng(0).integers(0, 256, 5001, dtype=np.uint8)
 encoder, decoder = blocks.codec_encoder("ae8x4"), blocks.codec_decoder("ae8x4", True)
 counter, symbols, got = blocks.message_counter(1000), grb.vector_sink_c(), grb.vector_sink_b()

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from tests.conftest import DISTRIBUTION_PYTHON
+from tests.fakes.networks import COLOURS
+from tests.fakes.worker_process import BOX
 from tests.flowgraphs.radio import ROOT, environment, module, script
-from tests.flowgraphs.test_run import GRAPHS, photo, worker  # noqa: F401  (fixtures)
-from tests.privsc.fakes import COLOURS
-from tests.privsc.worker_process import BOX
+from tests.flowgraphs.tools.test_run import GRAPHS, photo, worker  # noqa: F401  (fixtures)
 
 pytestmark = pytest.mark.radio("gnuradio", "zmq", "yaml")
 

@@ -16,7 +16,7 @@ import numpy as np
 import SoapySDR
 from SoapySDR import SOAPY_SDR_CF32, SOAPY_SDR_END_BURST, SOAPY_SDR_HAS_TIME, SOAPY_SDR_RX, SOAPY_SDR_TX
 
-from hardware.priority import hurry
+from hardware.process.priority import hurry
 
 SILENT = {"noise_floor": "-inf", "adc_noise": "-inf"}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from privsc.cli import main
+from privsc.cli.app import main
 
 PLUTO = ("--profile", "pluto", "--rx-profile", "same")
 

@@ -10,13 +10,14 @@ import pytest
 
 from hardware import sigmf_io
 from hardware.errors import StationError
-from hardware.profile import load
+from hardware.profiles.profile import load
 from phy.link import Link
-from privsc.radio import BOB, EVE, Air, RadioLink, Setup, payload_digest
-from privsc.radio_doctor import INJECTIONS, Examination, best_row, practise, sweep, user_profile
-from privsc.radio_replay import heard_again
-from privsc.radio_run import save, set_noise
-from privsc.radio_soak import run_soak, verdict
+from privsc.radio.air import Air, RadioLink, payload_digest
+from privsc.radio.examination import INJECTIONS, Examination, best_row, practise, sweep, user_profile
+from privsc.radio.loopback import save, set_noise
+from privsc.radio.replay import heard_again
+from privsc.radio.setup import BOB, EVE, Setup
+from privsc.radio.soak import run_soak, verdict
 
 pytestmark = [pytest.mark.radio("SoapySDR", "numpy", "scipy", "zmq"), pytest.mark.usefixtures("driver")]
 
@@ -124,7 +125,7 @@ def test_calibration_finds_the_gain_and_the_oscillator(tmp_path):
 
 
 def test_radios_that_do_not_hear_each_other_say_so(monkeypatch):
-    monkeypatch.setattr("privsc.radio._MEETS_WITHIN", 1.0)
+    monkeypatch.setattr("privsc.radio.air._MEETS_WITHIN", 1.0)
     lonely = load("virtual-bob", {**SLOW, "device": {"rx": "ipc://@privsc-test-lonely"}})
     elsewhere = load("virtual", {**SLOW, "device": {"tx": "ipc://@privsc-test-elsewhere"}})
     with Air(Setup(elsewhere, lonely)) as air, pytest.raises(StationError, match="no sample of virtual arrives"):
@@ -133,7 +134,7 @@ def test_radios_that_do_not_hear_each_other_say_so(monkeypatch):
 
 def test_an_interrupt_ends_a_recording_in_order(tmp_path):
     """Ctrl-C: the device is off, the process gone, and the recording is whole."""
-    command = [sys.executable, "-c", "from privsc.cli import main; raise SystemExit(main())", "radio", "record",
+    command = [sys.executable, "-c", "from privsc.cli.app import main; raise SystemExit(main())", "radio", "record",
                str(tmp_path / "antenna"), "--profile", "virtual-bob", "--rate", "250e3",
                "--seconds", "300"]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

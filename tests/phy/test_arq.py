@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from phy import arq
-from phy.codec import codec_with_id
+from phy.codec.codec import codec_with_id
 from phy.errors import CodecError, LinkError
 from phy.link import Link
 

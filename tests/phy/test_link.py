@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from phy import tx
-from phy.codec import available
+from phy.codec.codec import available
 from phy.errors import ChannelError, CodecError, FrameError, LinkError
+from phy.frame import tx
 from phy.link import Link
 
 DIGEST = b"digest of K, version one"

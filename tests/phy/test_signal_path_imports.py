@@ -16,9 +16,9 @@ def test_signal_path_needs_no_torch_and_runs_under_the_radio_interpreter():
     code = """
 import sys
 import numpy as np
-import phy.codec, phy.frame, phy.tx, phy.rx, phy.link
-from phy import frame, rx, tx
-codec = phy.codec.shipped("image8x4")
+import phy.codec.codec, phy.frame.frame, phy.frame.tx, phy.frame.rx, phy.link
+from phy.frame import frame, rx, tx
+codec = phy.codec.codec.shipped("image8x4")
 data = bytes(range(256)) * 4
 payloads = frame.split(data, 500)
 headers = frame.headers_for(

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from privsc.database import Database
-from tests.privsc.fakes import BOX, COLOURS
-from tests.privsc.samples import make_entity, scene
+from privsc.knowledge.database import Database
+from tests.fakes.networks import BOX, COLOURS
+from tests.fakes.samples import make_entity, scene
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ from skimage import data
 
 from privsc import compute
 from privsc.compute import Timing, autocast, compute_dtype, forced, reproducible
-from privsc.demo import _encoded, views
-from privsc.enrol import make_entity
+from privsc.datasets.builtin import _encoded, views
 from privsc.errors import ConfigError
-from privsc.evaluate_compute import evaluate_compute
-from privsc.personalise import Personalisation, estimated_seconds, personalise
-from privsc.recovery import Recovery
-from privsc.samples import sample_pairs
+from privsc.evaluation.compute import evaluate_compute
+from privsc.knowledge.samples import sample_pairs
+from privsc.recovery.personalise import Personalisation, estimated_seconds, personalise
+from privsc.recovery.recovery import Recovery
+from privsc.system.enrol import make_entity
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_the_time_of_enrolment_is_estimated_in_proportion_to_its_steps():
 
 @pytest.mark.slow
 def test_the_table_marks_the_format_in_use(monkeypatch):  # without bfloat16, which takes minutes where emulated
-    monkeypatch.setattr("privsc.evaluate_compute.FORMATS", {"float32": torch.float32})
+    monkeypatch.setattr("privsc.evaluation.compute.FORMATS", {"float32": torch.float32})
     with forced(torch.float32):
         (row,) = evaluate_compute(steps=1)
     assert row.chosen and row.dtype == "float32"

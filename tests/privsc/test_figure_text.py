@@ -10,23 +10,27 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from hardware.doctor import Diagnosis, Stage
-from privsc import baselines_report, eavesdropper_report, endtoend_report
-from privsc.config import RunConfig
-from privsc.curves import draw, page_svg, paper_files
-from privsc.database import Database
-from privsc.drawing import families, literal_text
-from privsc.experiment import read_experiment
-from privsc.experiment_report import Gallery, _page
-from privsc.picture_grid import Shown, grid_files
-from privsc.picture_page import page_picture
-from privsc.radio_plot import doctor_picture, sweep_picture
-from privsc.report import grid_picture, run_files
-from privsc.summary import Cell, Estimate
-from privsc.trial import Models, run_trial
-from tests.privsc import fakes
-from tests.privsc.fakes import BOX, BoxGuard, ColourRecovery
-from tests.privsc.samples import make_entity, scene
+from hardware.diagnosis.doctor import Diagnosis, Stage
+from privsc.evaluation import baselines_report
+from privsc.evaluation.endtoend import report as endtoend_report
+from privsc.evaluation.pages import page_picture
+from privsc.evaluation.privacy import report as eavesdropper_report
+from privsc.experiments.curves import draw, page_svg, paper_files
+from privsc.experiments.picture_grid import Shown, grid_files
+from privsc.experiments.report import Gallery, _page
+from privsc.experiments.spec import read_experiment
+from privsc.experiments.summary import Cell
+from privsc.figure_text import families, literal_text
+from privsc.knowledge.database import Database
+from privsc.radio.plots import doctor_picture, sweep_picture
+from privsc.stats import Estimate
+from privsc.system.build import Models
+from privsc.system.config import RunConfig
+from privsc.system.report import grid_picture, run_files
+from privsc.system.trial import run_trial
+from tests.fakes import networks
+from tests.fakes.networks import BOX, BoxGuard, ColourRecovery
+from tests.fakes.samples import make_entity, scene
 
 NAMES = (
     "Cat $_$",
@@ -51,7 +55,7 @@ def opened(png: bytes) -> np.ndarray:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_pictures_of_a_run(name, tmp_path, image, monkeypatch):
-    monkeypatch.setitem(fakes.COLOURS, name, fakes.COLOURS["Vicky"])
+    monkeypatch.setitem(networks.COLOURS, name, networks.COLOURS["Vicky"])
     with Database.create(tmp_path / "K.db", "encoder", "text") as db:
         db.add(make_entity(name, 1))
         trial = run_trial(image, db, Models(BoxGuard({name: BOX}), ColourRecovery()), RunConfig.build(snr_db=20))

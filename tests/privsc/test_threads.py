@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 from skimage import data
 
-from privsc import stamps
-from privsc.choice import DEFAULT
-from privsc.database import Database
-from privsc.demo import views
-from privsc.knowledge import Enrolment, enrol_one
+from privsc.datasets.builtin import views
+from privsc.experiments import provenance
+from privsc.experiments.enrolment import Enrolment, enrol_one
+from privsc.knowledge.database import Database
+from privsc.system.build import DEFAULT
 from privsc.threads import one_thread
 
 
@@ -38,7 +38,7 @@ def test_a_subject_is_enrolled_to_the_same_k_on_any_number_of_threads(tmp_path, 
     for number, seen in enumerate(views(data.coffee(), 2, seed=0)):
         paths.append(str(tmp_path / f"{number}.png"))
         Image.fromarray(seen).save(paths[-1])
-    found = stamps.identities(DEFAULT)
+    found = provenance.identities(DEFAULT)
     one = Enrolment("Coffee", tuple(paths), "cup", None, False, None, "", DEFAULT, found)
     digests, adapters = set(), set()
     for count in (1, 2):

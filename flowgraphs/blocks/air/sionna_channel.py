@@ -12,10 +12,10 @@ import pmt
 import zmq
 from gnuradio import gr
 
-from flowgraphs import pdu
-from phy.endpoints import EndpointError, connected, stream_socket
-from phy.impulses import ImpulseError, Segment, decode
-from phy.varying import VaryingFilter
+from flowgraphs.parts import pdu
+from phy.channel.impulses import ImpulseError, Segment, decode
+from phy.channel.varying import VaryingFilter
+from phy.net.endpoints import EndpointError, connected, stream_socket
 
 _AHEAD = 4  # segments in the socket, and again in the block
 _WAIT = 0.05  # [s] in the scheduler's thread, at most
@@ -24,10 +24,10 @@ _WAIT = 0.05  # [s] in the scheduler's thread, at most
 class sionna_channel(gr.sync_block):
     """Stream of complex64 → the same number of samples, y[n] = sum over j of h[n, j] x[n - j].
 
-    endpoint: where ``python -m phy.sionna_taps`` pushes this receiver's impulse responses. They are fetched ahead by a
-    thread of the block's own; where they are late the stream waits (back-pressure). After ``timeout`` seconds without
-    any the stream goes on through the last response, or as silence where none ever came, and the port ``status`` says
-    so; when responses come again they are used.
+    endpoint: where ``python -m phy.net.sionna_taps`` pushes this receiver's impulse responses. They are fetched ahead
+    by a thread of the block's own; where they are late the stream waits (back-pressure). After ``timeout`` seconds
+    without any the stream goes on through the last response, or as silence where none ever came, and the port
+    ``status`` says so; when responses come again they are used.
 
     counts: ``segments``, ``draws`` (servers seen), ``gaps`` (segments that a server sent and that did not come),
     ``malformed``, ``starved`` (times the time-out passed), ``held`` and ``silent`` (samples without a response of
@@ -105,7 +105,7 @@ class sionna_channel(gr.sync_block):
                 self.counts["starved"] += 1
                 how = "the last one is kept" if self._filter.loaded else "silence until the first one comes"
                 self._say("starved", f"no impulse response from {self.endpoint} for {self.timeout:g} s: {how}; "
-                                     "is phy.sionna_taps running?")  # fmt: skip
+                                     "is phy.net.sionna_taps running?")  # fmt: skip
             return False
         if self._starved:
             self._say("back", f"impulse responses from {self.endpoint} again")

@@ -10,7 +10,7 @@ import pmt
 from gnuradio import gr, soapy
 
 _SILENCE = 4096  # samples of silence at a time
-_VIRTUAL = Path(__file__).parents[2] / "hardware" / "soapy_zmq" / "build"
+_VIRTUAL = Path(__file__).parents[3] / "hardware" / "soapy_zmq" / "build"
 
 
 class fill_silence(gr.basic_block):

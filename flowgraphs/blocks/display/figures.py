@@ -9,7 +9,7 @@ import pmt
 from gnuradio import gr
 from PyQt5 import QtCore, QtWidgets
 
-from flowgraphs import pdu
+from flowgraphs.parts import pdu
 
 _EVERY = 100  # [ms] frames come faster than anybody reads
 MEASURED = (("snr_db", "SNR", "{:.1f} dB"), ("cfo", "carrier", "{:+.4f} rad/sample"),

@@ -8,8 +8,8 @@ import pmt
 from gnuradio import gr
 from PyQt5 import QtCore, QtGui, QtWidgets
 
-from flowgraphs import pdu
-from flowgraphs.worker_block import image_of
+from flowgraphs.parts import pdu
+from flowgraphs.worker.worker_block import image_of
 
 
 class _Label(QtWidgets.QLabel):

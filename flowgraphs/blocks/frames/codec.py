@@ -11,7 +11,7 @@ from collections import Counter
 import numpy as np
 from gnuradio import gr
 
-from phy.codec import shipped
+from phy.codec.codec import shipped
 
 
 def _named(codec: str):

@@ -11,8 +11,8 @@ import numpy as np
 import pmt
 from gnuradio import gr
 
-from flowgraphs import pdu
-from flowgraphs.framing import Framing
+from flowgraphs.parts import pdu
+from flowgraphs.parts.framing import Framing
 from phy.errors import PhyError
 
 _IDLE = 0.001  # [s] a source that has nothing to send waits this long before the scheduler asks again
@@ -26,7 +26,7 @@ class frame_encoder(gr.sync_block):
     (whole seconds, fraction) on its first where ``lead`` is positive. After the frames come ``tail`` zeros, so that a
     receiver that works in blocks sees the end. Between bursts nothing is produced. Port ``sent`` says what went out.
 
-    codec, payload_bytes, head_repeats: as in ``flowgraphs.framing``. lead: [s] from now to tx_time; 0: none.
+    codec, payload_bytes, head_repeats: as in ``flowgraphs.parts.framing``. lead: [s] from now to tx_time; 0: none.
     """
 
     def __init__(self, codec: str = "image8x4", payload_bytes: int = 1024, head_repeats: int = 8, tail: int = 262144,

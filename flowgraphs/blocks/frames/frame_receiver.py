@@ -8,10 +8,10 @@ import numpy as np
 import pmt
 from gnuradio import gr
 
-from flowgraphs import pdu
-from phy.demodulator import BurstFrame
-from phy.frame import Kind
-from phy.stream import StreamReceiver
+from flowgraphs.parts import pdu
+from phy.frame.frame import Kind
+from phy.modem.demodulator import BurstFrame
+from phy.modem.stream import StreamReceiver
 
 _SHOWN = 256  # symbols of a frame on the port ``symbols``
 

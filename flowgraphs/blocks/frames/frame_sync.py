@@ -12,13 +12,13 @@ import numpy as np
 import pmt
 from gnuradio import gr
 
-from flowgraphs import pdu
-from flowgraphs.blocks.frame_receiver import frame_meta, publish, publish_refusals
-from phy.demodulator import BurstFrame
+from flowgraphs.blocks.frames.frame_receiver import frame_meta, publish, publish_refusals
+from flowgraphs.parts import pdu
 from phy.errors import PhyError
-from phy.format import ImageFormat
-from phy.frame import CRC_BYTES, Header, Kind
-from phy.stream import StreamReceiver
+from phy.frame.format import ImageFormat
+from phy.frame.frame import CRC_BYTES, Header, Kind
+from phy.modem.demodulator import BurstFrame
+from phy.modem.stream import StreamReceiver
 
 _LENGTH, _FRAME = pmt.intern("packet_len"), pmt.intern("frame")
 

@@ -9,11 +9,11 @@ import numpy as np
 import pmt
 from gnuradio import gr
 
-from flowgraphs import pdu
-from flowgraphs.gathering import Gathered, Gatherer
+from flowgraphs.parts import pdu
+from flowgraphs.parts.gathering import Gathered, Gatherer
 from phy.errors import PhyError
-from phy.frame import Header, Kind
-from phy.rx import ReceivedFrame
+from phy.frame.frame import Header, Kind
+from phy.frame.received import ReceivedFrame
 
 
 class image_assembler(gr.basic_block):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pmt
 from gnuradio import gr
 
-from flowgraphs import pdu, png
-from flowgraphs.worker_block import image_of
+from flowgraphs.parts import pdu, png
+from flowgraphs.worker.worker_block import image_of
 
 
 class image_sink(gr.basic_block):

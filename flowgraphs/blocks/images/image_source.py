@@ -9,7 +9,7 @@ from pathlib import Path
 import pmt
 from gnuradio import gr
 
-from flowgraphs import pdu
+from flowgraphs.parts import pdu
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".gif"})
 _LARGEST = 32 * 1024 * 1024  # [bytes] of a file

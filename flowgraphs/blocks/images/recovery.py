@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pmt
 
-from flowgraphs import pdu
-from flowgraphs.worker_block import image_pdu, worker_block
-from flowgraphs.worker_client import WorkerClient
+from flowgraphs.parts import pdu
+from flowgraphs.worker.worker_block import image_pdu, worker_block
+from flowgraphs.worker.worker_client import WorkerClient
 
 
 class recovery(worker_block):

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pmt
 
-from flowgraphs import pdu
-from flowgraphs.blocks.image_sink import write
-from flowgraphs.worker_block import image_of, worker_block
-from flowgraphs.worker_client import WorkerClient
-from phy.codec import bytes_to_messages
-from phy.coded import named
+from flowgraphs.blocks.images.image_sink import write
+from flowgraphs.parts import pdu
+from flowgraphs.worker.worker_block import image_of, worker_block
+from flowgraphs.worker.worker_client import WorkerClient
+from phy.codec.codec import bytes_to_messages
+from phy.frame.coded import named
 
 _PARTS = ("original", "payload", "sent", "bob", "eve")
 _OPEN = 16  # images of which something is still missing

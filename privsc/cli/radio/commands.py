@@ -9,9 +9,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from privsc import cli_radio_record
-from privsc.cli_common import OutOption, SeedOption, console, number, stages
-from privsc.cli_radio_common import (
+from privsc.cli.options import OutOption, SeedOption, console, number, stages
+from privsc.cli.radio import record as recording
+from privsc.cli.radio.options import (
     ArgsOption,
     EveArgsOption,
     EveProfileOption,
@@ -23,8 +23,8 @@ from privsc.cli_radio_common import (
     RxProfileOption,
     TransmitOption,
     TxGainOption,
-    chosen_setup,
 )
+from privsc.radio.setup import chosen_setup
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -37,8 +37,8 @@ app = typer.Typer(
 @app.command(epilog="Example: privsc radio probe")
 def probe() -> None:
     """What is connected, what it can do, and which profile fits."""
-    from hardware.client import Station
-    from hardware.profile import available, load
+    from hardware.process.client import Station
+    from hardware.profiles.profile import available, load
 
     with stages() as stage:
         stage("asking the drivers")
@@ -116,9 +116,9 @@ def loopback(
 
     frames.csv lists every frame of both receivers. Real radios transmit only with --transmit.
     """
-    from privsc.cli_run import receivers_table
-    from privsc.config import RunConfig
-    from privsc.files import decode_photo, read_bytes
+    from privsc.cli.tables import receivers_table
+    from privsc.images.photo_io import decode_photo, read_bytes
+    from privsc.system.config import RunConfig
 
     data = read_bytes(image)
     config = RunConfig.build(channel="radio", seed=seed, codec=codec, coding=coding, max_side=max_side, steps=steps)
@@ -128,12 +128,12 @@ def loopback(
         rx_gain=rx_gain, transmit=transmit, eve_noise=eve_noise, seed=config.seeds().eve,
     )  # fmt: skip
 
-    from privsc.database import Database
-    from privsc.features import load_encoder
     from privsc.files import ResultFolder
-    from privsc.radio_run import Air, check_allowed, over_the_air
-    from privsc.report import run_files
-    from privsc.trial import Models
+    from privsc.knowledge.database import Database
+    from privsc.networks.image_encoder import load_encoder
+    from privsc.radio.loopback import Air, check_allowed, over_the_air
+    from privsc.system.build import Models
+    from privsc.system.report import run_files
 
     check_allowed(setup)
     with (
@@ -189,11 +189,11 @@ def doctor(
 
     Leaves with exit code 1 where a stage fails.
     """
-    from hardware.doctor import Stage
+    from hardware.diagnosis.doctor import Stage
     from privsc.files import ResultFolder, to_json
-    from privsc.radio_doctor import Examination, injected, virtual_snr
-    from privsc.radio_plot import doctor_picture
-    from privsc.radio_run import Air, check_allowed
+    from privsc.radio.examination import Examination, injected, virtual_snr
+    from privsc.radio.loopback import Air, check_allowed
+    from privsc.radio.plots import doctor_picture
 
     setup = chosen_setup(profile, rx_profile, "none", args, rx_args, None, frequency=frequency, rate=rate,
                          tx_gain=tx_gain, rx_gain=rx_gain, transmit=transmit)  # fmt: skip
@@ -231,8 +231,8 @@ def doctor(
 def _practise(setup: Any, out: Path) -> None:
     """Every fault: a table, a picture each, exit code 1 where one is not named right."""
     from privsc.files import ResultFolder
-    from privsc.radio_doctor import INJECTIONS, practise
-    from privsc.radio_plot import doctor_picture
+    from privsc.radio.examination import INJECTIONS, practise
+    from privsc.radio.plots import doctor_picture
 
     table, wrong = Table("injected", "stage", "named", "found"), 0
     with ResultFolder(out) as results, stages() as stage:
@@ -274,9 +274,9 @@ def calibrate(
 
     from hardware.errors import ProfileError
     from privsc.files import write_atomic
-    from privsc.radio_doctor import Examination, best_row, sweep, user_profile
-    from privsc.radio_plot import sweep_picture
-    from privsc.radio_run import Air, check_allowed
+    from privsc.radio.examination import Examination, best_row, sweep, user_profile
+    from privsc.radio.loopback import Air, check_allowed
+    from privsc.radio.plots import sweep_picture
 
     if out.suffix != ".toml":
         raise ProfileError(f"--out: must end in .toml; got {out}")
@@ -316,8 +316,8 @@ def calibrate(
                   f"{escape(str(out))}")  # fmt: skip
 
 
-app.command(epilog="Example: privsc radio record antenna --profile rtlsdr --seconds 10")(cli_radio_record.record)
+app.command(epilog="Example: privsc radio record antenna --profile rtlsdr --seconds 10")(recording.record)
 app.command(epilog="Example: privsc radio replay antenna --as bob --db K.db --out results/replay")(
-    cli_radio_record.replay
+    recording.replay
 )
-app.command(epilog="Example: privsc radio soak --profile virtual --minutes 10")(cli_radio_record.soak)
+app.command(epilog="Example: privsc radio soak --profile virtual --minutes 10")(recording.soak)

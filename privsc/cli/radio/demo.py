@@ -1,4 +1,4 @@
-"""The demo's K and photograph as files for a flowgraph: `python -m privsc.radio_demo FOLDER` makes K.db, photo.png."""
+"""The demo's K and photograph for a flowgraph: `python -m privsc.cli.radio.demo FOLDER` makes K.db and photo.png."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 from skimage import data
 
-from privsc.cli_common import stages
-from privsc.demo import database, view
-from privsc.files import encode_png, output_folder, write_atomic
+from privsc.cli.options import stages
+from privsc.datasets.builtin import view
+from privsc.files import output_folder, write_atomic
+from privsc.images.photo_io import encode_png
+from privsc.system.demo import database
 from privsc.threads import set_waiting_policy
 
 

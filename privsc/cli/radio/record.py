@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from privsc.cli_common import OutOption, SeedOption, console, errors, number, stages
-from privsc.cli_radio_common import (
+from privsc.cli.options import OutOption, SeedOption, console, errors, number, stages
+from privsc.cli.radio.options import (
     ArgsOption,
     FrequencyOption,
     ProfileOption,
@@ -21,8 +21,8 @@ from privsc.cli_radio_common import (
     RxProfileOption,
     TransmitOption,
     TxGainOption,
-    chosen_setup,
 )
+from privsc.radio.setup import chosen_setup
 
 NameArgument = Annotated[Path, typer.Argument(metavar="NAME", help="Recording: NAME.sigmf-meta and NAME.sigmf-data.")]
 
@@ -53,8 +53,8 @@ def record(
     """
     from hardware import sigmf_io
     from hardware.errors import RecordingError
-    from privsc.radio import BOB
-    from privsc.radio_run import Air, check_allowed, save, set_noise
+    from privsc.radio.loopback import Air, check_allowed, save, set_noise
+    from privsc.radio.setup import BOB
 
     if (image is None) != (database is None):
         raise RecordingError("--image and --db belong together: a photograph is guarded before it is sent")
@@ -96,12 +96,13 @@ def _to_send(image: Path | None, database: Path | None, seed: int, codec: str, s
     """(Sent, configuration, K); None each where nothing is sent."""
     if image is None or database is None:
         return None, None, None
-    from privsc.config import RunConfig
-    from privsc.database import Database
-    from privsc.features import load_encoder
-    from privsc.files import read_photo
-    from privsc.radio import RadioLink
-    from privsc.trial import Links, Models, send
+    from privsc.images.photo_io import read_photo
+    from privsc.knowledge.database import Database
+    from privsc.networks.image_encoder import load_encoder
+    from privsc.radio.air import RadioLink
+    from privsc.system.build import Models
+    from privsc.system.config import RunConfig
+    from privsc.system.trial import Links, send
 
     config = RunConfig.build(channel="radio", seed=seed, codec=codec)
     photo = read_photo(image, config.max_side)
@@ -136,8 +137,9 @@ def replay(
     """A recording through Bob's or Eve's chain; says whether the payloads equal those of the live run, bit by bit."""
     from hardware import sigmf_io
     from hardware.errors import RecordingError
-    from privsc.files import ResultFolder, encode_png, to_json
-    from privsc.radio_replay import heard_again, restored_by
+    from privsc.files import ResultFolder, to_json
+    from privsc.images.photo_io import encode_png
+    from privsc.radio.replay import heard_again, restored_by
 
     if who not in ("bob", "eve"):
         raise RecordingError(f"--as: must be bob or eve; got {who!r}")
@@ -210,15 +212,15 @@ def soak(
 
     Leaves with exit code 1 where samples were lost that nobody injected, or where an overflow cost more than its frame.
     """
-    from privsc.radio_soak import run_soak, verdict
+    from privsc.radio.soak import run_soak, verdict
 
     setup = chosen_setup(profile, rx_profile, "none", args, rx_args, None, frequency=frequency, rate=rate,
                          tx_gain=tx_gain, rx_gain=rx_gain, transmit=transmit)  # fmt: skip
 
-    from privsc.radio_run import check_allowed
+    from privsc.radio.loopback import check_allowed
 
     check_allowed(setup)
-    told = run_soak(setup, 60.0 * minutes, overflows, snr, Line())
+    told = run_soak(setup, 60.0 * minutes, overflows, snr, Line(), lambda: errors.print("ending"))
     for line in told.lines():
         console.print(line)
     if (trouble := verdict(told)) is not None:

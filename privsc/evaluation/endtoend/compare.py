@@ -15,13 +15,13 @@ from diffusers import UNet2DConditionModel
 from numpy.typing import NDArray
 from sionna.phy import config as sionna_config
 
-from phy.autoencoder import awgn_channel
-from privsc.endtoend import Batch, Painter, Parts, authorised_loss, crop_mask, hear, mask_logits
-from privsc.entity import Entity
-from privsc.evaluate import Figure, mean
-from privsc.independent import Lite2, close_up, load_lite2
-from privsc.samples import sample_pairs
-from privsc.soft_identity import SoftIdentity
+from phy.training.autoencoder import awgn_channel
+from privsc.knowledge.entity import Entity
+from privsc.knowledge.samples import sample_pairs
+from privsc.networks.lite2 import Lite2, close_up, load_lite2
+from privsc.stats import Figure, mean
+from privsc.training.endtoend.chain import Batch, Painter, Parts, authorised_loss, crop_mask, hear, mask_logits
+from privsc.training.endtoend.soft_identity import SoftIdentity
 
 CHUNK = 6
 Progress = Callable[..., None]

@@ -11,11 +11,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from privsc.compare_endtoend import Judged
-from privsc.drawing import literal_text
-from privsc.evaluate import Figure as Value
-from privsc.evaluate import mean
-from privsc.files import encode_png
+from privsc.evaluation.endtoend.compare import Judged
+from privsc.figure_text import literal_text
+from privsc.images.photo_io import encode_png
+from privsc.stats import Figure as Value
+from privsc.stats import mean
 
 COLOURS = {"L_a": "#2f81f7", "f": "#e3702a", "L_total": "#444444"}
 WINDOW = 10

@@ -12,28 +12,28 @@ from pathlib import Path
 import torch
 from safetensors.torch import save
 
-from phy.autoencoder import export
-from phy.codec import shipped
-from privsc.backbone import load_lite0
-from privsc.compare_endtoend import Judge, Judged, figures, gains
-from privsc.database import Database
-from privsc.endtoend import Parts
-from privsc.endtoend_data import Batches, held_out_cases, training_cases
-from privsc.endtoend_report import as_bytes, curves, pictures
-from privsc.entity import Entity
+from phy.codec.codec import shipped
+from phy.training.autoencoder import export
+from privsc.datasets.subjects import photos_folder, subject_photos
 from privsc.errors import ConfigError, EntityError
-from privsc.evaluate import Figure
-from privsc.features import load_encoder
+from privsc.evaluation.endtoend.compare import Judge, Judged, figures, gains
+from privsc.evaluation.endtoend.report import as_bytes, curves, pictures
 from privsc.files import ResultFolder, output_folder, to_json
-from privsc.guard import Guard
-from privsc.photos import photos_folder, subject_photos
-from privsc.recovery import load_model
-from privsc.samples import check_test
-from privsc.segmenter import WEIGHTS, load_segmenter, read_weights
-from privsc.soft_codec import SoftCodec
-from privsc.soft_identity import SoftIdentity
-from privsc.stamps import revision
-from privsc.train_endtoend import EndToEndTraining, Progress, Surroundings, Trainer
+from privsc.guard.guard import Guard
+from privsc.knowledge.database import Database
+from privsc.knowledge.entity import Entity
+from privsc.knowledge.samples import check_test
+from privsc.networks.backbone import load_lite0
+from privsc.networks.diffusion import load_model
+from privsc.networks.image_encoder import load_encoder
+from privsc.networks.mask_decoder import WEIGHTS, load_segmenter, read_weights
+from privsc.provenance import revision
+from privsc.stats import Figure
+from privsc.training.endtoend.chain import Parts
+from privsc.training.endtoend.data import Batches, held_out_cases, training_cases
+from privsc.training.endtoend.soft_codec import SoftCodec
+from privsc.training.endtoend.soft_identity import SoftIdentity
+from privsc.training.endtoend.trainer import EndToEndTraining, Progress, Surroundings, Trainer
 
 CODEC = "image8x4"
 CODEC_ID = 101

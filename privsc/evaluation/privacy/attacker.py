@@ -2,9 +2,9 @@
 
     training pairs ──descriptor sets──► cross-validation chooses set and head ──► head ──► scores of test pictures
 
-Descriptors come from elsewhere (`privsc.independent`, `privsc.silhouettes`, sizes of payloads) and are frozen; the
-heads are scikit-learn's, or the nearest example. What is chosen is chosen within the training pairs: folds leave out
-whole photographs, with all their augmented copies. The test pictures are seen once, by `scores`.
+Descriptors come from elsewhere (`privsc.networks.lite2`, `privsc.evaluation.privacy.silhouettes`, sizes of payloads)
+and are frozen; the heads are scikit-learn's, or the nearest example. What is chosen is chosen within the training
+pairs: folds leave out whole photographs, with all their augmented copies. The test pictures are seen once, by `scores`.
 """
 
 from __future__ import annotations

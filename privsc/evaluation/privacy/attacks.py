@@ -3,7 +3,7 @@
     Heard (Â, M̂, î) ──look | cv2.inpaint | generic U_theta + class word | + index | + a few photographs──► Ŝe
 
 Every attack gets the same `Heard`: Eve's own channel realisation through the receive chain that Bob has too. The
-attacker who learns from examples is `privsc.attacker`.
+attacker who learns from examples is `privsc.evaluation.privacy.attacker`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from privsc.entity import Entity
 from privsc.errors import ConfigError
-from privsc.regions import bounding_box, region_box
+from privsc.images.regions import bounding_box, region_box
+from privsc.knowledge.entity import Entity
 
 if TYPE_CHECKING:
-    from privsc.recovery import Recovery
-    from privsc.system import Heard
+    from privsc.recovery.recovery import Recovery
+    from privsc.system.chain import Heard
 
 RADIUS = 5  # [px] of cv2.inpaint
 BLURS = {"blurred lightly": 0.03, "blurred strongly": 0.1}
@@ -108,7 +108,7 @@ def partial_k(count: int) -> Attack:
 
 def without_adapter(entity: Entity, count: int) -> Entity:
     """The entity as somebody knows it who holds its first `count` samples and its class word."""
-    from privsc.text import load_text_encoder
+    from privsc.networks.text_encoder import load_text_encoder
 
     text = load_text_encoder().embed(f"a photo of a {entity.class_word}")
     return replace(entity, samples=entity.samples[:count], adapter=None, text_embedding=text)

@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from privsc.eavesdropper import ATTACKS, BLURS, PIXELATIONS, blurred, pixelated
 from privsc.errors import PhotoError
-from privsc.evaluate import Progress
+from privsc.evaluation.privacy.attacks import ATTACKS, BLURS, PIXELATIONS, blurred, pixelated
+from privsc.evaluation.privacy.received_pictures import TRAINED_ON, Item, slug
+from privsc.evaluation.privacy.silhouettes import describe
+from privsc.evaluation.protocol import Progress
 from privsc.files import atomic_path
-from privsc.hiding import MaskShape
-from privsc.independent import Lite2, close_up, surroundings, whole
-from privsc.received_set import TRAINED_ON, Item, slug
-from privsc.silhouettes import describe
+from privsc.guard.masking import MaskShape
+from privsc.networks.lite2 import Lite2, close_up, surroundings, whole
 
 COPIES = 2
 """Of a training picture: as it is, and mirrored with a little cropped away."""

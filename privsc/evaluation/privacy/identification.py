@@ -8,36 +8,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from privsc.errors import ConfigError
+from privsc.stats import Share
 
 RESAMPLES = 2000
-
-
-@dataclass(frozen=True)
-class Share:
-    """Hits of trials, with the exact (Clopper-Pearson) 95 % interval and what guessing would reach; all in [0, 1]."""
-
-    hits: int
-    trials: int
-    chance: float
-
-    @property
-    def value(self) -> float | None:
-        return self.hits / self.trials if self.trials else None
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        if not self.trials:
-            return None
-        found = stats.binomtest(self.hits, self.trials).proportion_ci(0.95, method="exact")
-        return float(found.low), float(found.high)
-
-    @property
-    def above_chance(self) -> bool:
-        """Whether the interval lies above chance."""
-        return self.interval is not None and self.interval[0] > self.chance
 
 
 @dataclass(frozen=True)

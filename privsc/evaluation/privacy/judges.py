@@ -19,16 +19,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from privsc import metrics
-from privsc.attack_vectors import COPIES, Kind, Vectors, kinds, vectors_of
-from privsc.attacker import train_attacker
-from privsc.entity import Entity
-from privsc.evaluate import Figure, Progress, mean
-from privsc.guard import Guard
-from privsc.hint import PoseHint
-from privsc.identification import Identification, identification
-from privsc.independent import load_lite2
-from privsc.received_set import Item
+from privsc.evaluation.privacy.attacker import train_attacker
+from privsc.evaluation.privacy.descriptors import COPIES, Kind, Vectors, kinds, vectors_of
+from privsc.evaluation.privacy.identification import Identification, identification
+from privsc.evaluation.privacy.received_pictures import Item
+from privsc.evaluation.protocol import Progress
+from privsc.guard.guard import Guard
+from privsc.hints.pose_hint import PoseHint
+from privsc.images import metrics
+from privsc.knowledge.entity import Entity
+from privsc.networks.lite2 import load_lite2
+from privsc.stats import Figure, mean
 
 QUIET = 1.0  # score of nobody's region
 

@@ -21,25 +21,53 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from privsc import payload
-from privsc.config import RunConfig
-from privsc.database import Database
-from privsc.eavesdropper import ATTACKS, Target
-from privsc.entity import Entity, Sample
-from privsc.evaluate import Progress, enrol_subjects
-from privsc.files import ResultFolder, decode_photo, encode_png, to_json
-from privsc.levels import reserve_black
-from privsc.photos import subject_photos
-from privsc.samples import check_test, other_samples
-from privsc.stamps import weights_sha256
-from privsc.system import Eavesdropper, Heard, Receiver, Sent
-from privsc.text import load_text_encoder
-from privsc.trial import Links, Models, class_word, send
+from privsc.datasets.subjects import subject_photos
+from privsc.evaluation.privacy.attacks import ATTACKS, Target
+from privsc.evaluation.protocol import Progress, enrol_subjects
+from privsc.files import ResultFolder, to_json
+from privsc.images.photo_io import decode_photo, encode_png
+from privsc.knowledge.database import Database
+from privsc.knowledge.entity import Entity, Sample
+from privsc.knowledge.samples import check_test, other_samples
+from privsc.networks.files.weights import weights_sha256
+from privsc.networks.text_encoder import load_text_encoder
+from privsc.system.build import Models
+from privsc.system.chain import Eavesdropper, Heard, Receiver, Sent
+from privsc.system.config import RunConfig
+from privsc.system.trial import Links, class_word, send
+from privsc.transport import payload
+from privsc.transport.levels import reserve_black
 
 PROTOCOL = 2  # raise it when what is stored, or how it is made, changes
-MADE_BY = ("guard", "hiding", "segmenter", "features", "payload", "head", "levels", "detection", "placement", "pose",
-           "hint", "outline", "samples", "system", "recovery", "painting", "regions", "diffusion", "eavesdropper",
-           "received_set")  # fmt: skip
+MADE_BY = (
+    "images/regions.py",
+    "images/placement.py",
+    "knowledge/samples.py",
+    "knowledge/detection.py",
+    "networks/image_encoder.py",
+    "networks/letterbox.py",
+    "networks/mask_decoder.py",
+    "networks/diffusion.py",
+    "guard/guard.py",
+    "guard/masking.py",
+    "hints/pose_hint.py",
+    "hints/fit.py",
+    "hints/apply.py",
+    "transport/payload.py",
+    "transport/head.py",
+    "transport/outline.py",
+    "transport/levels.py",
+    "transport/concealment.py",
+    "transport/mask_detection.py",
+    "recovery/recovery.py",
+    "recovery/sampler.py",
+    "recovery/reference.py",
+    "recovery/painting.py",
+    "system/chain.py",
+    "evaluation/privacy/attacks.py",
+    "evaluation/privacy/received_pictures.py",
+)
+"""Files of privsc between a photograph and the pictures, whose contents are part of KEY."""
 TRAINED_ON = ("Eve: looks at Â", "Eve: cv2.inpaint", "Eve: generic, class word")
 """Attacks whose pictures the adaptive attacker also has of the training photographs."""
 
@@ -127,10 +155,13 @@ def receive_all(
 
 
 def _code() -> str:
-    """Digest of the modules between a photograph and the pictures: results of two versions are not to be mixed."""
-    here = Path(__file__).parent
-    files = [path for name in MADE_BY for path in sorted(here.glob(f"{name}.py"))]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+    """Digest of the modules between a photograph and the pictures: results of two versions are not to be mixed.
+
+    Raises:
+        FileNotFoundError: where one of them is not there.
+    """
+    package = Path(__file__).parents[2]
+    return hashlib.sha256(b"".join((package / name).read_bytes() for name in MADE_BY)).hexdigest()
 
 
 def _photographs(folder: Path, names: Sequence[str]) -> Iterator[tuple[str, int, Path, bool]]:

@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
-from privsc.attack_vectors import kinds
-from privsc.drawing import literal_text
-from privsc.evaluate_eavesdroppers import Judged, Likeness
-from privsc.files import encode_png
-from privsc.received_set import Item
+from privsc.evaluation.privacy.descriptors import kinds
+from privsc.evaluation.privacy.judges import Judged, Likeness
+from privsc.evaluation.privacy.received_pictures import Item
+from privsc.figure_text import literal_text
+from privsc.images.photo_io import encode_png
 
 COLOURS = {"recogniser": "#6e7781", "transfer": "#0969da", "adaptive": "#cf222e"}
 CURVES = ("original", "Bob", "Eve: generic, class word", "Eve: looks at Â", "outline alone, silhouette",

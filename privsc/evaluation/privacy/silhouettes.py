@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from privsc.regions import bounding_box, crop_box, resize_mask
+from privsc.images.regions import bounding_box, crop_box, resize_mask
 
 HARMONICS = 20
 ZERNIKE_ORDER = 8

@@ -4,7 +4,7 @@ The SHA-256 of every file is pinned. Those of SAM are of the files behind the li
 facebookresearch/segment-anything (the six hex digits in their names are the start of their MD5, not of their SHA-256);
 those of Stable Diffusion are the LFS digests of revision ``SD15_REVISION`` of its repository, which names every byte of
 the CLIP vocabulary too. The small JSON files of Stable Diffusion are not fetched: they say how the networks are built,
-and `privsc.sd_layout` writes them.
+and `privsc.networks.files.sd_layout` writes them.
 """
 
 from __future__ import annotations

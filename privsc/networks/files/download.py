@@ -22,8 +22,8 @@ from typing import BinaryIO
 import requests
 
 from privsc.errors import FetchError
-from privsc.sd_layout import write_configs
-from privsc.sources import RemoteFile, Source
+from privsc.networks.files.catalogue import RemoteFile, Source
+from privsc.networks.files.sd_layout import write_configs
 
 BLOCK = 1 << 16  # [bytes]; a broken connection costs less than one
 TIMEOUT = (15, 60)  # [s], to connect and between two blocks

@@ -120,5 +120,11 @@ def packaged_files() -> list[WeightFile]:
     return found
 
 
+def weights_sha256(start: str = "") -> str:
+    """First 16 hex digits of the SHA-256 over the shipped weight files whose names begin with ``start``."""
+    files = {name: sha256(path) for name, path in sorted(shipped_files().items()) if start in name}
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest()[:16]
+
+
 if __name__ == "__main__":
     print(write_manifest())

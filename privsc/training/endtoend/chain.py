@@ -21,14 +21,16 @@ import torch.nn.functional as F
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import nn
 
-from phy.autoencoder import Channel
-from privsc.diffusion import CROP, Condition, predict_x0
-from privsc.guard import COVER
-from privsc.painting import TEXTURE
-from privsc.recovery import STRENGTH, Model, sample
-from privsc.segmenter import SIDE, SamLite
-from privsc.soft_codec import SoftCodec
-from privsc.soft_identity import SoftIdentity
+from phy.training.autoencoder import Channel
+from privsc.guard.guard import COVER
+from privsc.networks.diffusion import CROP, Condition, Model, predict_x0
+from privsc.networks.letterbox import SIDE
+from privsc.networks.mask_decoder import SamLite
+from privsc.recovery.painting import TEXTURE
+from privsc.recovery.recovery import STRENGTH
+from privsc.recovery.sampler import sample
+from privsc.training.endtoend.soft_codec import SoftCodec
+from privsc.training.endtoend.soft_identity import SoftIdentity
 
 SHARPNESS = 4.0
 """Slope of the soft mask in the decoder's logits; the harder the mask, the fewer pixels have a gradient."""
@@ -43,7 +45,7 @@ class Batch:
     Attributes:
         maps: S_alpha's maps of the letterboxed photographs, by stride.
         points, kinds: [B, 8, 2] and [B, 8], the prompt of M_chi in pixels of the square.
-        labels: [B, 384, 384] uint8, the entity in the square (privsc.guard_data).
+        labels: [B, 384, 384] uint8, the entity in the square (privsc.training.mask_decoder_data).
         boxes: [B, 4] float32, the crop in pixels of the square.
         clean: [B, 3, 96, 96] in [-1, 1], S.
         region: [B, 1, 96, 96], where the entity is, whatever M_chi says.
@@ -139,7 +141,8 @@ def restore(heard: Heard, x0: torch.Tensor) -> torch.Tensor:
 
 
 def textured(painted: torch.Tensor, laid: torch.Tensor, covered: torch.Tensor, fade: torch.Tensor) -> torch.Tensor:
-    """What recovery does with a laid sample (privsc.painting), on crops: its fine structure, the network's light.
+    """What recovery does with a laid sample (privsc.recovery.painting), on crops: its fine structure, the network's
+    light.
 
     Planes [B, 3, 96, 96], ``covered`` and ``fade`` [B, 1, 96, 96]; linear in ``painted``.
     """

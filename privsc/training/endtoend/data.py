@@ -11,21 +11,21 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from privsc.backbone import Lite0
-from privsc.diffusion import CROP
-from privsc.endtoend import Batch
-from privsc.entity import Entity
+from privsc.datasets.subjects import last_photo
 from privsc.errors import PhotoError
-from privsc.evaluate import last_photo
-from privsc.guard import Guard
-from privsc.guard_data import IN
-from privsc.painting import FADE
-from privsc.recovery import best_sample
-from privsc.regions import WarpedSample, crop_box, dilate, region_box, resize, resize_mask, warp_silhouette
-from privsc.samples import sample_pairs
-from privsc.segmenter import SIDE, letterbox
-from privsc.text import load_text_encoder
-from privsc.train_guard import POINTS, draw_prompt
+from privsc.guard.guard import Guard
+from privsc.images.regions import WarpedSample, crop_box, dilate, region_box, resize, resize_mask, warp_silhouette
+from privsc.knowledge.entity import Entity
+from privsc.knowledge.samples import sample_pairs
+from privsc.networks.backbone import Lite0
+from privsc.networks.diffusion import CROP
+from privsc.networks.letterbox import SIDE, letterbox
+from privsc.networks.text_encoder import load_text_encoder
+from privsc.recovery.painting import FADE
+from privsc.recovery.reference import best_sample
+from privsc.training.endtoend.chain import Batch
+from privsc.training.mask_decoder import POINTS, draw_prompt
+from privsc.training.mask_decoder_data import IN
 
 Progress = Callable[..., None]
 MARGIN = 0.25

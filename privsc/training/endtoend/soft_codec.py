@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from phy.autoencoder import Channel, TrainingPlan, transmit
-from phy.codec import Codec
+from phy.codec.codec import Codec
+from phy.training.autoencoder import Channel, TrainingPlan, transmit
 from privsc.errors import ConfigError
 
 LEVELS = 256
@@ -25,9 +25,9 @@ LEVELS = 256
 class SoftCodec(nn.Module):
     """Codebook and network demapper of a codec of 8 bits a message, as parameters.
 
-    ``plan``, ``codebook()`` and ``decoder`` are those of ``phy.autoencoder.Autoencoder``: its losses and its export
-    take this one as well. The encoder (one-hot, one layer) is the codebook itself, so that a shipped codec can be the
-    start.
+    ``plan``, ``codebook()`` and ``decoder`` are those of ``phy.training.autoencoder.Autoencoder``: its losses and its
+    export take this one as well. The encoder (one-hot, one layer) is the codebook itself, so that a shipped codec can
+    be the start.
     """
 
     def __init__(self, codec: Codec) -> None:
@@ -61,7 +61,7 @@ class SoftCodec(nn.Module):
         Args:
             levels: [B, C, H, W] in [0, 255]; rounded before they are sent.
             snr_db: [B], Es/N0 of each picture's channel [dB].
-            channel: of ``phy.autoencoder``.
+            channel: of ``phy.training.autoencoder``.
         """
         sent = levels.detach().flatten().clamp(0, LEVELS - 1).round().long()
         noise_power = (10 ** (-snr_db / 10)).repeat_interleave(levels[0].numel())

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from privsc.backbone import Lite0
-from privsc.diffusion import CROP
-from privsc.entity import Entity
-from privsc.features import Lite0Encoder
-from privsc.guard import GAMMA
-from privsc.regions import crop_box, region_box, resize, resize_mask
-from privsc.samples import sample_pairs
+from privsc.guard.guard import GAMMA
+from privsc.images.regions import crop_box, region_box, resize, resize_mask
+from privsc.knowledge.entity import Entity
+from privsc.knowledge.samples import sample_pairs
+from privsc.networks.backbone import Lite0
+from privsc.networks.diffusion import CROP
+from privsc.networks.image_encoder import Lite0Encoder
 
 SIDE = 192
 """Side that a crop is enlarged to before it is judged [pixels]; with it the clean last photographs are all named."""

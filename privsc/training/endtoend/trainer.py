@@ -22,18 +22,28 @@ import torch
 import torch.nn.functional as F
 from sionna.phy import config as sionna_config
 
-from phy import autoencoder
-from privsc.backbone import Lite0
+from phy.training import autoencoder
 from privsc.compute import autocast
-from privsc.diffusion import Condition
-from privsc.endtoend import Batch, Heard, Painter, Parts, authorised_loss, crop_mask, hear, mask_logits, terms
-from privsc.endtoend_data import Batches, Case
 from privsc.errors import ConfigError
-from privsc.perceptual import perceptual_distance
-from privsc.soft_identity import SoftIdentity
-from privsc.train_guard import mask_losses
-from privsc.train_recovery import RecoveryTraining, example_loss
-from privsc.training_state import load_state, save_state
+from privsc.networks.backbone import Lite0
+from privsc.networks.diffusion import Condition
+from privsc.networks.perceptual import perceptual_distance
+from privsc.training.diffusion import RecoveryTraining, example_loss
+from privsc.training.endtoend.chain import (
+    Batch,
+    Heard,
+    Painter,
+    Parts,
+    authorised_loss,
+    crop_mask,
+    hear,
+    mask_logits,
+    terms,
+)
+from privsc.training.endtoend.data import Batches, Case
+from privsc.training.endtoend.soft_identity import SoftIdentity
+from privsc.training.mask_decoder import mask_losses
+from privsc.training.state import load_state, save_state
 
 MODES = ("joint", "separate", "eve")
 Progress = Callable[..., None]

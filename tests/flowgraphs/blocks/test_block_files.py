@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.flowgraphs.blocks.test_blocks import SETUP
 from tests.flowgraphs.radio import ROOT, script
-from tests.flowgraphs.test_blocks import SETUP
 
 pytestmark = pytest.mark.radio("gnuradio", "zmq", "yaml", "PyQt5")
 
@@ -15,10 +15,10 @@ LOOK = """
 import inspect, json, re, yaml
 from pathlib import Path
 from flowgraphs import blocks
-from flowgraphs.blocks.figures import figures
-from flowgraphs.blocks.picture import picture
+from flowgraphs.blocks.display.figures import figures
+from flowgraphs.blocks.display.picture import picture
 found = {}
-for path in sorted(Path("flowgraphs/blocks").glob("*.block.yml")):
+for path in sorted(Path("flowgraphs/blocks").rglob("*.block.yml")):
     block = yaml.safe_load(path.read_text())
     made = re.search(r"(?:privsc\\.)?(\\w+)\\((.*)\\)\\s*(?:\\n|$)", block["templates"]["make"])
     for line in block["templates"]["make"].splitlines():
@@ -82,8 +82,9 @@ def test_the_readme_lists_every_block(found) -> None:
     """By the name that gnuradio-companion shows."""
     text = (ROOT / "flowgraphs/README.md").read_text()
     for name in found:
-        label = next(line for line in (ROOT / f"flowgraphs/blocks/{name}.block.yml").read_text().splitlines()
-                     if line.startswith("label: ")).removeprefix("label: ")  # fmt: skip
+        (file,) = (ROOT / "flowgraphs/blocks").rglob(f"{name}.block.yml")
+        label = next(line for line in file.read_text().splitlines() if line.startswith("label: "))
+        label = label.removeprefix("label: ")
         assert label.removeprefix("QT GUI ") in text, f"{label} is not in flowgraphs/README.md"
 
 
@@ -100,7 +101,7 @@ def test_an_impossible_parameter_is_refused_by_grcc(block: str, old: str, new: s
     code = """
 import json, sys
 from pathlib import Path
-from flowgraphs import variants
+from flowgraphs.tools import variants
 folder, old, new = sys.argv[1:]
 text = (variants.HERE / "tx_zmq.grc").read_text()
 assert old in text

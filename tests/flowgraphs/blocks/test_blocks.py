@@ -13,8 +13,9 @@ SETUP = """
 import json, sys, time
 import numpy as np, pmt
 from gnuradio import blocks as grb, channels, gr
-from flowgraphs import blocks, pdu
-from flowgraphs.channel import epsilon, frequency_offset, noise_voltage, taps
+from flowgraphs import blocks
+from flowgraphs.parts import pdu
+from flowgraphs.parts.channel import epsilon, frequency_offset, noise_voltage, taps
 
 def post(block, port, message):
     block.to_basic_block()._post(pmt.intern(port), message)
@@ -38,7 +39,7 @@ def test_the_encoder_sends_what_the_link_sends_sample_by_sample() -> None:
     """One format everywhere: the block's stream, the link's samples in memory; tags where the burst begins and ends."""
     code = SETUP + """
 from phy.link import Link
-from phy.waveform import BurstWaveform
+from phy.modem.waveform import BurstWaveform
 encoder, sink, sent = blocks.frame_encoder(tail=1000), grb.vector_sink_c(), grb.message_debug(False)
 tb = gr.top_block()
 tb.connect(encoder, sink)
@@ -88,7 +89,7 @@ print(json.dumps({"equal": equal, "uses": uses, "tags": tags, "first": [m["sampl
 def test_frames_come_through_the_channel_model_and_the_ports_tell_good_from_bad() -> None:
     """15 dB, CFO 0.1 rad/sample, 50 ppm, half a sample of delay: all frames; with -2 dB: broken ones on ``fail``."""
     code = SETUP + """
-from flowgraphs.framing import Framing
+from flowgraphs.parts.framing import Framing
 result = {}
 samples = Framing("image8x8", 500).image(b"a head", bytes(20000), 1, bytes(8)).samples
 for snr in (15.0, 1.0):
@@ -123,9 +124,9 @@ print(json.dumps(result))
 def test_the_assembler_combines_completes_and_gives_up() -> None:
     """Frames in any order; a lost one after the time-out; a stream of rubbish; what comes late; what stop leaves."""
     code = SETUP + """
-from phy import frame
-from phy.assembly import PREFIX
-from phy.codec import shipped
+from phy.frame import frame
+from phy.frame.assembly import PREFIX
+from phy.codec.codec import shipped
 
 def frames(image_id, body, head=b"the head"):
     out = []

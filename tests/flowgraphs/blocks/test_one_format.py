@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from phy.link import Link
+from tests.flowgraphs.blocks.test_blocks import SETUP
 from tests.flowgraphs.radio import script
-from tests.flowgraphs.test_blocks import SETUP
 
 sigmf = pytest.importorskip("sigmf")
 pytestmark = pytest.mark.radio("gnuradio", "zmq", "yaml")

@@ -9,16 +9,16 @@ import sys
 import numpy as np
 import pytest
 
-from phy.bridge import Bridge, BridgeLink
+from phy.net.bridge import Bridge, BridgeLink
+from tests.flowgraphs.blocks.test_blocks import SETUP
 from tests.flowgraphs.radio import ROOT, script
-from tests.flowgraphs.test_blocks import SETUP
 from tests.flowgraphs.test_zmq import Program, free_port
 
 pytestmark = pytest.mark.radio("gnuradio", "zmq", "yaml")
 
 SERVED = SETUP + """
 import threading, zmq
-from phy.impulses import Segment, encode
+from phy.channel.impulses import Segment, encode
 rng = np.random.default_rng(3)
 def noise(*shape):
     return (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(np.complex64)
@@ -90,13 +90,13 @@ print(json.dumps({"counts": block.counts, "levels": levels, "said": said, "secon
     assert set(got["levels"]) == {0.0, 1.0, 2.0} and got["seconds"] < 3
     said = [what for what, _ in got["said"]]
     assert said.count("starved") == 3 and said.count("back") == 2 and said.count("malformed") == 1
-    assert "is phy.sionna_taps running?" in got["said"][0][1] and "silence until" in got["said"][0][1]
+    assert "is phy.net.sionna_taps running?" in got["said"][0][1] and "silence until" in got["said"][0][1]
 
 
 def test_bob_and_eve_hear_one_input_through_channels_of_their_own(programs) -> None:
     """sionna_channel.grc with its server: frames arrive, and each receiver has its own draw."""
     tx, bob, eve = (f"tcp://127.0.0.1:{free_port()}" for _ in range(3))
-    command = [sys.executable, "-m", "phy.sionna_taps", "tdl-d", "--bob", "tcp://127.0.0.1:*", "--eve",
+    command = [sys.executable, "-m", "phy.net.sionna_taps", "tdl-d", "--bob", "tcp://127.0.0.1:*", "--eve",
                "tcp://127.0.0.1:*", "--seed", "2", "--speed", "1.5", "--hold", "300000", "--until-eof"]  # fmt: skip
     server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     body = np.random.default_rng(0).integers(0, 256, 20000, dtype=np.uint8).tobytes()

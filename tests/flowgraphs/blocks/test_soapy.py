@@ -16,12 +16,12 @@ import pytest
 from PIL import Image
 
 from tests.conftest import DISTRIBUTION_PYTHON
+from tests.fakes.networks import COLOURS
+from tests.fakes.worker_process import BOX
 from tests.flowgraphs.radio import ROOT, environment, module
-from tests.flowgraphs.test_run import photo, worker  # noqa: F401  (fixtures)
 from tests.flowgraphs.test_zmq import Program
+from tests.flowgraphs.tools.test_run import photo, worker  # noqa: F401  (fixtures)
 from tests.hardware.conftest import driver  # noqa: F401  (fixture)
-from tests.privsc.fakes import COLOURS
-from tests.privsc.worker_process import BOX
 
 pytestmark = pytest.mark.radio("gnuradio", "zmq", "yaml", "SoapySDR")
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.radio("gnuradio", "zmq", "yaml", "SoapySDR")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with the four programs, headless."""
     folder = tmp_path_factory.mktemp("programs")
-    done = module("flowgraphs.variants", str(folder), "tx_soapy", "rx_soapy", "tx_uhd", "rx_uhd")
+    done = module("flowgraphs.tools.variants", str(folder), "tx_soapy", "rx_soapy", "tx_uhd", "rx_uhd")
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -47,7 +47,8 @@ COMMON = """
 import json, os, sys, time
 import numpy as np, pmt
 from gnuradio import gr, blocks as grb
-from flowgraphs import blocks, pdu
+from flowgraphs import blocks
+from flowgraphs.parts import pdu
 def payload(size, image_id):
     body = np.random.default_rng(image_id).integers(0, 256, size, np.uint8)
     return pdu.make({"image_id": image_id, "k_digest": bytes(8), "head": b"a head"}, body.tobytes()), body
@@ -201,7 +202,7 @@ def test_own_gain_and_noise_of_both_chains_are_in_decibels(driver, programs) -> 
 import json, os, sys, time
 import numpy as np
 from gnuradio import blocks as grb, gr, soapy
-from flowgraphs.blocks.soapy import _tune
+from flowgraphs.blocks.air.soapy import _tune
 sys.path.insert(0, sys.argv[1])
 import rx_soapy
 where = f"ipc://@privsc-test-{os.getpid()}"

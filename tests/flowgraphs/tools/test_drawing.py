@@ -19,7 +19,7 @@ pytestmark = [
 
 
 def test_a_flowgraph_becomes_a_picture(tmp_path) -> None:
-    command = ["xvfb-run", "-a", DISTRIBUTION_PYTHON, "-m", "flowgraphs.drawing", str(tmp_path), "stage2_burst"]
+    command = ["xvfb-run", "-a", DISTRIBUTION_PYTHON, "-m", "flowgraphs.tools.drawing", str(tmp_path), "stage2_burst"]
     done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["stage2_burst.png"]
@@ -29,6 +29,6 @@ def test_a_flowgraph_becomes_a_picture(tmp_path) -> None:
 
 
 def test_an_unknown_flowgraph_is_one_line(tmp_path) -> None:
-    done = module("flowgraphs.drawing", str(tmp_path), "stage9")
+    done = module("flowgraphs.tools.drawing", str(tmp_path), "stage9")
     assert done.returncode == 2 and done.stderr.count("\n") == 1
-    assert done.stderr.startswith("flowgraphs.drawing: stage9: no such flowgraph; there are ")
+    assert done.stderr.startswith("flowgraphs.tools.drawing: stage9: no such flowgraph; there are ")

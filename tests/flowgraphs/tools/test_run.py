@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from privsc.config import RunConfig
-from privsc.database import Database
-from privsc.report import run_files
-from privsc.trial import Models, run_trial
+from privsc.knowledge.database import Database
+from privsc.system.build import Models
+from privsc.system.config import RunConfig
+from privsc.system.report import run_files
+from privsc.system.trial import run_trial
+from tests.fakes.networks import COLOURS, BoxGuard, ColourRecovery
+from tests.fakes.samples import encoded, scene
+from tests.fakes.worker_process import BOX, make_k
 from tests.flowgraphs.radio import ROOT, module
-from tests.privsc.fakes import COLOURS, BoxGuard, ColourRecovery
-from tests.privsc.samples import encoded, scene
-from tests.privsc.worker_process import BOX, make_k
 
 pytestmark = pytest.mark.radio("gnuradio", "zmq", "yaml")
 FILES = {"masked.png", "mask.png", "received.png", "bob.png", "eve.png", "report.png", "report.json"}
@@ -41,7 +42,7 @@ def photo(tmp_path: Path) -> Path:
 def worker(tmp_path_factory: pytest.TempPathFactory):
     """Endpoint of a worker process with fakes for networks."""
     folder = str(tmp_path_factory.mktemp("worker"))
-    command = [sys.executable, "-m", "tests.privsc.worker_process", folder, "tcp://127.0.0.1:*"]
+    command = [sys.executable, "-m", "tests.fakes.worker_process", folder, "tcp://127.0.0.1:*"]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     yield json.loads(process.stdout.readline())["endpoint"]
     process.stdin.close()
@@ -51,7 +52,7 @@ def worker(tmp_path_factory: pytest.TempPathFactory):
 @pytest.mark.parametrize("window", [False, True])
 def test_every_flowgraph_compiles(window: bool, programs: Path, tmp_path: Path) -> None:
     if window:
-        done = module("flowgraphs.variants", str(tmp_path), "--window")
+        done = module("flowgraphs.tools.variants", str(tmp_path), "--window")
         assert done.returncode == 0, done.stderr
     made = {path.stem: path.read_text() for path in (tmp_path if window else programs).glob("*.py")}
     assert sorted(made) == GRAPHS
@@ -66,7 +67,7 @@ def test_what_grcc_does_not_accept_is_an_error(tmp_path: Path) -> None:
     code = """
 import sys
 from pathlib import Path
-from flowgraphs import variants
+from flowgraphs.tools import variants
 source = Path(sys.argv[1], "broken.grc")
 text = (variants.HERE / "tx_zmq.grc").read_text()
 for old, new in (("- payload\\n  - encoder", "- pay\\n  - encoder"), ("head_repeats: '8'", "head_repeats: '0'")):
@@ -87,8 +88,8 @@ for old, new in (("- payload\\n  - encoder", "- pay\\n  - encoder"), ("head_repe
 def test_loopback_carries_a_photograph_to_bob_and_eve(photo: Path, worker: str, tmp_path: Path) -> None:
     """15 dB, CFO 0.1 rad/sample, 50 ppm, a random fractional delay: all frames, the report of `privsc run`."""
     out = tmp_path / "out"
-    done = module("flowgraphs.run", str(photo), "--worker", worker, "--out", str(out), "--snr", "15", "--cfo", "0.1",
-                  "--clock-ppm", "50", "--seed", "4", "--timeout", "120")  # fmt: skip
+    done = module("flowgraphs.tools.run", str(photo), "--worker", worker, "--out", str(out), "--snr", "15",
+                  "--cfo", "0.1", "--clock-ppm", "50", "--seed", "4", "--timeout", "120")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert {path.name for path in out.iterdir()} == FILES
     figures = json.loads((out / "report.json").read_text())
@@ -113,10 +114,10 @@ def figures_of_privsc_run(photo: Path, folder: Path) -> dict:
 
 
 def test_no_worker_is_a_message_and_an_end(photo: Path, tmp_path: Path) -> None:
-    done = module("flowgraphs.run", str(photo), "--worker", "tcp://127.0.0.1:1", "--out", str(tmp_path / "out"),
+    done = module("flowgraphs.tools.run", str(photo), "--worker", "tcp://127.0.0.1:1", "--out", str(tmp_path / "out"),
                   "--timeout", "3")  # fmt: skip
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("flowgraphs.run: no report within 3 s; counters: ")
+    assert done.stderr.splitlines()[-1].startswith("flowgraphs.tools.run: no report within 3 s; counters: ")
     assert not (tmp_path / "out").exists()
 
 
@@ -129,18 +130,18 @@ def test_no_worker_is_a_message_and_an_end(photo: Path, tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_command_line_is_one_line(arguments: list[str], said: str) -> None:
-    done = module("flowgraphs.run", *arguments)
+    done = module("flowgraphs.tools.run", *arguments)
     assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1
 
 
 @pytest.mark.slow
 def test_the_demo_over_the_channel_model(tmp_path: Path) -> None:
     """The shipped networks and the photograph of the demo: Bob sees Chelsea, Eve nobody."""
-    made = subprocess.run([sys.executable, "-m", "privsc.radio_demo", str(tmp_path)], cwd=ROOT, env={**os.environ})
+    made = subprocess.run([sys.executable, "-m", "privsc.cli.radio.demo", str(tmp_path)], cwd=ROOT, env={**os.environ})
     assert made.returncode == 0
     out = tmp_path / "out"
-    done = module("flowgraphs.run", str(tmp_path / "photo.png"), "--db", str(tmp_path / "K.db"), "--out", str(out),
-                  timeout=580)  # fmt: skip
+    done = module("flowgraphs.tools.run", str(tmp_path / "photo.png"), "--db", str(tmp_path / "K.db"),
+                  "--out", str(out), timeout=580)  # fmt: skip
     assert done.returncode == 0, done.stderr
     figures = json.loads((out / "report.json").read_text())
     assert figures["link"]["frames_lost"] == 0

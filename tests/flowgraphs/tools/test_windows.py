@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import DISTRIBUTION_PYTHON
+from tests.flowgraphs.blocks.test_blocks import SETUP
 from tests.flowgraphs.radio import ROOT, environment, module, script
-from tests.flowgraphs.test_blocks import SETUP
-from tests.flowgraphs.test_run import photo, worker  # noqa: F401  (fixtures)
+from tests.flowgraphs.tools.test_run import photo, worker  # noqa: F401  (fixtures)
 
 pytestmark = pytest.mark.radio("gnuradio", "zmq", "yaml", "PyQt5")
 
@@ -19,7 +19,7 @@ OPEN = SETUP + """
 import os
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 from PyQt5 import Qt
-from flowgraphs.run import load
+from flowgraphs.tools.run import load
 from pathlib import Path
 application = Qt.QApplication(["test"])
 
@@ -36,7 +36,7 @@ def events(condition, seconds):
 def windows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with the program of every flowgraph, windows included."""
     folder = tmp_path_factory.mktemp("windows")
-    done = module("flowgraphs.variants", str(folder), "--window")
+    done = module("flowgraphs.tools.variants", str(folder), "--window")
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -45,7 +45,7 @@ def test_every_window_opens_and_closes_twice(windows: Path) -> None:
     """All but those of radios: shown, drawn with something on it, closed, and once more; sliders for both SNRs."""
     code = OPEN + """
 import yaml
-from flowgraphs.variants import HERE
+from flowgraphs.tools.variants import HERE
 from tests.flowgraphs.restarts import options
 found = {}
 for path in sorted(Path(sys.argv[1]).glob("*.py")):
@@ -110,8 +110,8 @@ os._exit(0)
 def test_the_readme_s_picture_is_made_by_its_script(photo, worker, tmp_path) -> None:  # noqa: F811
     """On an X server, as in the README."""
     picture = tmp_path / "window.png"
-    command = ["xvfb-run", "-a", DISTRIBUTION_PYTHON, "-m", "flowgraphs.screenshot", str(photo), "--worker", worker,
-               "--out", str(picture), "--timeout", "90"]  # fmt: skip
+    command = ["xvfb-run", "-a", DISTRIBUTION_PYTHON, "-m", "flowgraphs.tools.screenshot", str(photo),
+               "--worker", worker, "--out", str(picture), "--timeout", "90"]  # fmt: skip
     done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=150)
     assert done.returncode == 0, done.stderr
     from PIL import Image

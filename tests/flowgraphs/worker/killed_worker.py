@@ -1,6 +1,6 @@
 """The worker is killed in the middle of a run of loopback.grc, and another one takes its place: what that costs.
 
-    PYTHONPATH=. /usr/bin/python3 -m tests.flowgraphs.killed_worker
+    PYTHONPATH=. /usr/bin/python3 -m tests.flowgraphs.worker.killed_worker
 
 A photograph goes out every second. The worker (the real one, with fakes for networks) is stopped with a request in its
 queue, killed with SIGKILL, and started again at the same endpoint. Printed are the images that arrived before and
@@ -22,8 +22,9 @@ from pathlib import Path
 import numpy as np
 from gnuradio import blocks
 
-from flowgraphs import pdu, png, variants
-from flowgraphs.run import MODELS_PYTHON, load
+from flowgraphs.parts import pdu, png
+from flowgraphs.tools import variants
+from flowgraphs.tools.run import MODELS_PYTHON, load
 
 ASKING = ("guard", "recovery_bob", "recovery_eve")
 
@@ -39,7 +40,7 @@ def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
 
 def worker(folder: str, endpoint: str) -> subprocess.Popen:
     """A worker process that listens already."""
-    command = [str(MODELS_PYTHON), "-m", "tests.privsc.worker_process", folder, endpoint]
+    command = [str(MODELS_PYTHON), "-m", "tests.fakes.worker_process", folder, endpoint]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     if not process.stdout.readline():
         raise RuntimeError("the worker did not start")

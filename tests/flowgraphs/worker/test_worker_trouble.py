@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from tests.flowgraphs.blocks.test_blocks import SETUP
 from tests.flowgraphs.radio import module, script
-from tests.flowgraphs.test_blocks import SETUP
 
 pytestmark = pytest.mark.radio("gnuradio", "zmq", "yaml")
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.radio("gnuradio", "zmq", "yaml")
 def test_images_go_on_after_the_worker_was_killed() -> None:
     """SIGKILL in the middle of loopback.grc, by the figures' command: the flowgraph goes on, the loss is counted and
     said on ``status``, the images after the restart arrive, and none is unaccounted for."""
-    done = module("tests.flowgraphs.killed_worker")
+    done = module("tests.flowgraphs.worker.killed_worker")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     got = json.loads(done.stdout.splitlines()[-1])
     lost = [one for one in got["said"] if one["problem"] == "lost" and one["block"] == "privsc guard"]
@@ -31,7 +31,7 @@ def test_images_go_on_after_the_worker_was_killed() -> None:
 
 STRANGE = SETUP + """
 import threading, zmq
-from privsc import wire
+from phy.net import messages as wire
 endpoint = f"ipc://{sys.argv[1]}/worker"
 context = zmq.Context()
 router = context.socket(zmq.ROUTER)

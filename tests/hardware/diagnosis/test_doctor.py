@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from hardware import doctor, sight
-from hardware.train import FAULTS, known_train
-from phy.impairments import Impairments, clip, noise_variance, white_noise
+from hardware.diagnosis import doctor, sight
+from hardware.diagnosis.train import FAULTS, known_train
+from phy.channel.impairments import Impairments, clip, noise_variance, white_noise
 
 RATE, FREQUENCY = 1e6, 433.92e6
 _NOISE = noise_variance(20.0, 2, 0.5)

@@ -1,4 +1,4 @@
-"""`hardware.uhd_radio` held against UHD's own signatures and types; no USRP is there."""
+"""`hardware.drivers.uhd_radio` held against UHD's own signatures and types; no USRP is there."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from dataclasses import replace
 from types import SimpleNamespace
 import numpy as np, uhd
 from hardware.errors import HardwareError
-from hardware.profile import load
-from hardware.radio import check_device
-from hardware.uhd_radio import UhdRadio
-from tests.hardware.usrp import Usrp
+from hardware.profiles.profile import load
+from hardware.drivers.radio import check_device
+from hardware.drivers.uhd_radio import UhdRadio
+from tests.fakes.usrp import Usrp
 def opened(profile="b200", transmit=True, losses=(), **more):
     usrp = Usrp(losses)
     radio = UhdRadio(load(profile, more), transmit, usrp)

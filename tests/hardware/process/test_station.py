@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from hardware import sigmf_io
-from hardware.chain import Chain
-from hardware.client import Station
+from hardware.diagnosis.train import IMAGE_ID, known_train
 from hardware.errors import RecordingError, StationError
-from hardware.profile import load
-from hardware.streaming import to_device
-from hardware.train import IMAGE_ID, known_train
+from hardware.process.chain import Chain
+from hardware.process.client import Station
+from hardware.process.streaming import to_device
+from hardware.profiles.profile import load
 
 pytestmark = pytest.mark.radio("numpy", "scipy", "zmq")
 

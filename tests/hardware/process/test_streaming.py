@@ -6,12 +6,12 @@ import time
 import numpy as np
 import pytest
 
-from hardware.chain import Chain
+from hardware.diagnosis.train import known_train
+from hardware.drivers.radio import Radio
 from hardware.errors import HardwareError
-from hardware.profile import load
-from hardware.radio import Radio
-from hardware.streaming import BLOCK, Receiving, Sending, to_complex, to_device
-from hardware.train import known_train
+from hardware.process.chain import Chain
+from hardware.process.streaming import BLOCK, Receiving, Sending, to_complex, to_device
+from hardware.profiles.profile import load
 
 
 class Tape(Radio):

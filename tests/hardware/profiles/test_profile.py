@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from hardware import profile as profiles
+from hardware.drivers.radio import Description, Radio, SideRanges, check_device, tuned
 from hardware.errors import HardwareError, ProfileError, TransmitRefused
-from hardware.profile import available, check_transmission, from_dict, load
-from hardware.radio import Description, Radio, SideRanges, check_device, tuned
+from hardware.profiles import profile as profiles
+from hardware.profiles.profile import available, check_transmission, from_dict, load
 
 RADIOS = ("b200", "b210", "bladerf2", "hackrf", "limesdr", "pluto", "rtlsdr", "virtual", "x310")
 

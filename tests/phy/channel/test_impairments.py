@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from phy import impairments as im
+from phy.channel import impairments as im
 from phy.errors import ChannelError
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import zmq
 
-from phy.impulses import ImpulseError, Segment, decode, encode
-from phy.varying import VaryingFilter
+from phy.channel.impulses import ImpulseError, Segment, decode, encode
+from phy.channel.varying import VaryingFilter
 
 
 def noise(*shape: int, seed: int = 0) -> np.ndarray:
@@ -84,8 +84,8 @@ def test_equal_to_sionnas_own_time_channel() -> None:
     torch = pytest.importorskip("torch")
     from sionna.phy.channel import ApplyTimeChannel, cir_to_time_channel
 
-    from phy.channel import FIRST_LAG, Channel, seeded
-    from phy.sionna_taps import _seed, segments
+    from phy.channel.sionna_channel import FIRST_LAG, Channel, seeded
+    from phy.net.sionna_taps import _seed, segments
 
     count, parameters = 3000, {"speed": 20.0, "delay_spread": 3e-6}
     segment = next(segments("tdl-c", seed=4, hold=count + 40, **parameters))
@@ -136,7 +136,7 @@ def test_messages_come_back_and_foreign_ones_are_refused() -> None:
 
 def test_the_server_draws_ahead_for_bob_and_eve(tmp_path) -> None:
     pytest.importorskip("torch")
-    from phy.sionna_taps import Server, segments
+    from phy.net.sionna_taps import Server, segments
 
     parameters = {"hold": 5000, "speed": 100.0}
     sources = {"bob": segments("tdl-d", seed=1, **parameters),
@@ -168,7 +168,7 @@ def test_the_server_draws_ahead_for_bob_and_eve(tmp_path) -> None:
 
 def test_eve_may_be_correlated_with_bob() -> None:
     pytest.importorskip("torch")
-    from phy.sionna_taps import segments
+    from phy.net.sionna_taps import segments
 
     bob = next(segments("tdl-c", seed=2, hold=100))
     near = next(segments("tdl-c", seed=3, hold=100, correlated_with=2, correlation=0.99))
@@ -186,7 +186,7 @@ def test_eve_may_be_correlated_with_bob() -> None:
     ],
 )
 def test_a_wrong_command_line_is_one_line(capsys, arguments, said) -> None:
-    from phy.sionna_taps import main
+    from phy.net.sionna_taps import main
 
     assert main(arguments) == 2
     assert said in (said_there := capsys.readouterr().err) and said_there.count("\n") == 1

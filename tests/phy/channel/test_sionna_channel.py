@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sionna.phy import config as sionna_config
 
-from phy.channel import CHANNELS, FIRST_LAG, make_channel
+from phy.channel.sionna_channel import CHANNELS, FIRST_LAG, make_channel
 from phy.errors import ChannelError
 
 ONES = np.ones(200_000, np.complex64)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from phy.codec import CODEC_FOLDER, Codec, available, bytes_to_messages, codec_with_id, messages_to_bytes, shipped
+from phy.codec.codec import CODEC_FOLDER, Codec, available, bytes_to_messages, codec_with_id, messages_to_bytes, shipped
 from phy.errors import CodecError
 
 

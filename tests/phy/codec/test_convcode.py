@@ -5,7 +5,7 @@ import heapq
 import numpy as np
 import pytest
 
-from phy import convcode
+from phy.codec import convcode
 
 
 def test_round_trip_without_noise():

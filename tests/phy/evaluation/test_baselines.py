@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from phy import baselines
-from phy.bler import codec_scheme, simulate
-from phy.codec import shipped
+from phy.codec.codec import shipped
 from phy.errors import CodecError
+from phy.evaluation import baselines
+from phy.evaluation.bler import codec_scheme, simulate
 
 EB_N0 = np.array([0.0, 2.0, 4.0, 6.0])
 

@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from phy import bler, metrics
-from phy.codec import shipped
+from phy.codec.codec import shipped
 from phy.errors import CodecError, PhyError
+from phy.evaluation import bler, metrics
 
 
 def test_a_point_stops_at_its_errors_or_its_blocks():
@@ -48,7 +48,7 @@ def test_ldpc_waterfall():
 
 
 def test_ldpc_refuses_what_does_not_divide():
-    from phy.ldpc import qam_ldpc_errors
+    from phy.evaluation.ldpc import qam_ldpc_errors
 
     with pytest.raises(CodecError, match="bits=4, k=10, n=30"):
         qam_ldpc_errors(4, 10, 30)

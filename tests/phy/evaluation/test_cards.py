@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from phy import cards, metrics
-from phy.codec import CODEC_FOLDER, available, shipped
+from phy.codec.codec import CODEC_FOLDER, available, shipped
+from phy.evaluation import cards, metrics
 
 
 @pytest.mark.parametrize("name", available())

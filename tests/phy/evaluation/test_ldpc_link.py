@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from phy.errors import CodecError
-from phy.ldpc_link import BLOCK, CRC_BITS, MCS_TABLE, LdpcLink, Mcs
+from phy.evaluation.ldpc_link import BLOCK, CRC_BITS, MCS_TABLE, LdpcLink, Mcs
 
 
 def test_the_table_is_in_order_and_above_capacity() -> None:

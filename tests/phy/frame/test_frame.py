@@ -6,9 +6,9 @@ import zlib
 import numpy as np
 import pytest
 
-from phy import frame
 from phy.errors import FrameError
-from phy.frame import FrameRefused, Header, Kind
+from phy.frame import frame
+from phy.frame.frame import FrameRefused, Header, Kind
 
 HEADER = Header(Kind.BODY, 18, 7, 3, 10, 9_995, b"databas1")
 

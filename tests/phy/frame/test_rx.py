@@ -5,9 +5,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from phy import frame, rx, tx
-from phy.codec import shipped
-from phy.frame import Kind
+from phy.codec.codec import shipped
+from phy.frame import frame, rx, tx
+from phy.frame.frame import Kind
+from phy.frame.received import combine_repetitions
 
 CODEC = "image8x4"
 
@@ -138,6 +139,6 @@ def test_repetitions_combine_to_more_than_each():
     _, iq, starts = burst(100, 100, kind=Kind.HEAD)
     copies = [next(rx.receive(iq + noise(iq.shape, 10**-0.4, seed), starts)) for seed in range(8)]
     assert not any(copy.crc_ok for copy in copies)
-    together = rx.combine_repetitions(copies)
+    together = combine_repetitions(copies)
     assert together.crc_ok
     assert together.snr_db == pytest.approx(4 + 9, abs=0.7)

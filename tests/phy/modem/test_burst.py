@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from phy.burst import BurstError, BurstTransmitter, Layout, PowerExceeded, PowerLimit
-from phy.codec import Codec, shipped
-from phy.coded import OUTER_FLAG, coded_symbols, demodulate_coded, modulate_coded
+from phy.channel.impairments import white_noise
+from phy.codec.codec import Codec, shipped
+from phy.codec.outer import OuterCode, inverse, multiply
 from phy.errors import CodecError, FrameError
-from phy.format import ImageFormat
-from phy.frame import FrameRefused, Kind, headers_for
-from phy.impairments import white_noise
-from phy.outer import OuterCode, inverse, multiply
-from phy.preamble import pilot_symbols
-from phy.short import SHORT_LAYOUT, ShortFormat
+from phy.frame.coded import OUTER_FLAG, coded_symbols, demodulate_coded, modulate_coded
+from phy.frame.format import ImageFormat
+from phy.frame.frame import FrameRefused, Kind, headers_for
+from phy.modem.burst import BurstError, BurstTransmitter, Layout, PowerExceeded, PowerLimit
+from phy.modem.preamble import pilot_symbols
+from phy.modem.short import SHORT_LAYOUT, ShortFormat
 
 
 @pytest.mark.parametrize("count", [1, 30, 31, 32, 62, 63, 500])

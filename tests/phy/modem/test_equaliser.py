@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from phy.burst import BurstTransmitter, Layout
-from phy.equaliser import BlockDemodulator, ChannelEstimator, Equaliser
-from phy.impairments import clock_offset, frequency_offset, multipath, noise_variance, white_noise
-from phy.preamble import Preamble, pilot_symbols
-from phy.pulse import Pulse
-from phy.tracking import clock_offset as estimate_clock
-from phy.tracking import track
+from phy.channel.impairments import clock_offset, frequency_offset, multipath, noise_variance, white_noise
+from phy.modem.burst import BurstTransmitter, Layout
+from phy.modem.equaliser import BlockDemodulator, ChannelEstimator, Equaliser
+from phy.modem.preamble import Preamble, pilot_symbols
+from phy.modem.pulse import Pulse
+from phy.modem.tracking import clock_offset as estimate_clock
+from phy.modem.tracking import track
 
 LAYOUT = Layout()
 START = 100

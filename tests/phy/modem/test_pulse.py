@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from phy.pulse import Pulse, PulseError, occupied_bandwidth, papr_db, root_raised_cosine
+from phy.modem.pulse import Pulse, PulseError, occupied_bandwidth, papr_db, root_raised_cosine
 
 
 @pytest.mark.parametrize("sps", [2, 3, 4])

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from phy.burst import Layout
-from phy.hostile import hostile_streams
-from phy.impairments import Impairments, drop_samples, multipath, noise_variance, repeat_samples, white_noise
-from phy.preamble import Preamble
-from phy.pulse import Pulse
-from phy.stream import StreamError, StreamReceiver
-from phy.trials import image_frames, receive, run_trials, short_frames
+from phy.channel.impairments import Impairments, drop_samples, multipath, noise_variance, repeat_samples, white_noise
+from phy.evaluation.hostile import hostile_streams
+from phy.evaluation.trials import image_frames, receive, run_trials, short_frames
+from phy.modem.burst import Layout
+from phy.modem.preamble import Preamble
+from phy.modem.pulse import Pulse
+from phy.modem.stream import StreamError, StreamReceiver
 
 GAP = 40
 

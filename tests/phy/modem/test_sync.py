@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from phy.impairments import Impairments, multipath, noise_variance, white_noise
-from phy.preamble import Preamble, PreambleError, chirp, pilot_symbols
-from phy.pulse import Pulse, papr_db
-from phy.sync import Detector, SyncError, parabola, sliding_sum
+from phy.channel.impairments import Impairments, multipath, noise_variance, white_noise
+from phy.modem.preamble import Preamble, PreambleError, chirp, pilot_symbols
+from phy.modem.pulse import Pulse, papr_db
+from phy.modem.sync import Detector, SyncError, parabola, sliding_sum
 
 PULSE, PREAMBLE = Pulse(), Preamble()
 

@@ -5,13 +5,13 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from phy import frame, tx
-from phy.burst import Layout
-from phy.codec import shipped
+from phy.codec.codec import shipped
 from phy.errors import LinkError
+from phy.frame import frame, tx
+from phy.frame.received import ReceivedFrame
 from phy.link import Link
-from phy.rx import ReceivedFrame
-from phy.waveform import BurstWaveform, SymbolWaveform, combine_antennas
+from phy.modem.burst import Layout
+from phy.modem.waveform import BurstWaveform, SymbolWaveform, combine_antennas
 
 DIGEST = b"digest of K"
 BODY = np.random.default_rng(0).integers(0, 256, 20_000).astype(np.uint8).tobytes()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import zmq
 
-from phy.bridge import MESSAGE, Bridge, BridgeError, BridgeLink
+from phy.net.bridge import MESSAGE, Bridge, BridgeError, BridgeLink
 
 
 class Echo(threading.Thread):

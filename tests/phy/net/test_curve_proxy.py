@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import zmq
 
-from phy.curve_proxy import CurveError, Proxy, main, make_keys, read_key
-from phy.endpoints import EndpointError
+from phy.net.curve_proxy import CurveError, Proxy, main, make_keys, read_key
+from phy.net.endpoints import EndpointError
 
 pytestmark = pytest.mark.skipif(not zmq.has("curve"), reason="this libzmq was built without CURVE")
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from phy.autoencoder import Autoencoder, TrainingPlan, export, train
-from phy.codec import Codec
+from phy.codec.codec import Codec
 from phy.errors import TrainingError
+from phy.training.autoencoder import Autoencoder, TrainingPlan, export, train
 from privsc.errors import OutputError
-from privsc.train_codec import train_codec
+from privsc.training.codec import train_codec
 
 SMALL = TrainingPlan(4, 2, snr_db=(6.0, 12.0), steps=150, batch=256, growth=2, hidden=32, seed=3)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from privsc.cli import main
+from privsc.cli.app import main
 
 RUN_FILES = {"masked.png", "mask.png", "received.png", "bob.png", "eve.png", "report.png", "report.json"}
 
@@ -100,7 +100,7 @@ def test_an_interrupt_ends_with_130_and_leaves_no_file(chelsea_folder, chelsea_k
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("privsc.trial.run_trial", interrupted)
+    monkeypatch.setattr("privsc.system.trial.run_trial", interrupted)
     out = tmp_path / "out"
     assert main(["run", str(chelsea_folder / "sent.jpg"), "--db", str(chelsea_k), "--out", str(out)]) == 130
     assert list(out.iterdir()) == []
@@ -134,7 +134,7 @@ def test_models_verify(capsys):
 
 
 def test_train_codec_writes_a_codec_that_the_link_reads(tmp_path, capsys):
-    from phy.codec import Codec
+    from phy.codec.codec import Codec
 
     out = tmp_path / "tiny.npz"
     assert main(["train", "codec", "--k", "2", "--n", "2", "--steps", "20", "--out", str(out)]) == 0
@@ -151,13 +151,13 @@ def test_the_program_runs_as_a_module_and_fails_in_one_line(tmp_path):
 
 
 def test_help_does_not_wait_for_torch():
-    code = "import sys; from privsc.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
+    code = "import sys; from privsc.cli.app import main; main(['--help']); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120).returncode == 0
 
 
 def test_progress_is_lines_where_the_output_is_no_terminal(monkeypatch):
     """A line when a stage begins, one every 15 s with the time that is left, one when it ends."""
-    from privsc.cli_common import StageLines
+    from privsc.cli.options import StageLines
 
     monkeypatch.setattr(StageLines, "DELAY", 0)
     now, said = [0.0], []
@@ -179,7 +179,7 @@ def test_progress_is_lines_where_the_output_is_no_terminal(monkeypatch):
 
 
 def test_what_is_refused_at_once_shows_no_progress(monkeypatch):
-    from privsc.cli_common import StageLines
+    from privsc.cli.options import StageLines
 
     said = []
     refused, short = StageLines(said.append), StageLines(said.append)

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from phy.ldpc_link import MCS_TABLE
-from privsc import baselines_image, baselines_report
-from privsc.baselines_image import EXACT_DB, Coded, System, capped_psnr, cells, choose, code, fitted, opened, ours
-from privsc.cli import main
+from phy.evaluation.ldpc_link import MCS_TABLE
+from privsc.cli.app import main
 from privsc.errors import ConfigError
-from tests.privsc.samples import scene
+from privsc.evaluation import baselines, baselines_report
+from privsc.evaluation.baselines import EXACT_DB, Coded, System, capped_psnr, cells, choose, code, fitted, opened, ours
+from tests.fakes.samples import scene
 
 IMAGE = scene(40, 48)
 
@@ -68,9 +68,9 @@ def test_who_knows_the_snr_gets_through(files) -> None:
 
 
 def test_a_lost_file_is_grey(files) -> None:
-    shown, arrived, how = baselines_image.classical(IMAGE, (files[0], MCS_TABLE[5]), 3.0, 1)
+    shown, arrived, how = baselines.classical(IMAGE, (files[0], MCS_TABLE[5]), 3.0, 1)
     assert (shown == 128).all() and not arrived and "16-QAM 2/3" in how
-    assert baselines_image.classical(IMAGE, None, 3.0, 1)[2] == "nothing fits"
+    assert baselines.classical(IMAGE, None, 3.0, 1)[2] == "nothing fits"
 
 
 def test_cells_are_kept(tmp_path, monkeypatch) -> None:

@@ -3,14 +3,14 @@
 import pytest
 from skimage import data
 
-from privsc.choice import Choice
-from privsc.database import Database
-from privsc.demo import _encoded, views
-from privsc.enrol import enrol
+from privsc.datasets.builtin import _encoded, views
 from privsc.errors import EntityError
-from privsc.evaluate import k_of_subjects
-from privsc.features import load_encoder
-from privsc.text import load_text_encoder
+from privsc.evaluation.protocol import k_of_subjects
+from privsc.knowledge.database import Database
+from privsc.networks.image_encoder import load_encoder
+from privsc.networks.text_encoder import load_text_encoder
+from privsc.system.build import Choice
+from privsc.system.enrol import enrol
 
 
 @pytest.fixture(scope="module")

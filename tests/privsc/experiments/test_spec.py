@@ -5,12 +5,12 @@ import json
 import pytest
 from PIL import Image
 
-from privsc.cli import main
-from privsc.collection import collect
-from privsc.config import RunConfig
+from privsc.cli.app import main
 from privsc.errors import ExperimentError
-from privsc.experiment import key_path, read_experiment
-from tests.privsc.samples import scene
+from privsc.experiments.spec import key_path, read_experiment
+from privsc.experiments.subjects import collect
+from privsc.system.config import RunConfig
+from tests.fakes.samples import scene
 
 WHOLE = """
 title = "T"
@@ -155,7 +155,7 @@ def test_experiments_that_come_along_are_whole(monkeypatch, place):
 
     (place / "subjects").mkdir()
     monkeypatch.setenv("PRIVSC_PHOTOS", str(place))
-    files = sorted((Path(__file__).parents[2] / "experiments").glob("*.toml"))
+    files = sorted((Path(__file__).parents[3] / "experiments").glob("*.toml"))
     assert len(files) >= 6
     for path in files:
         assert read_experiment(path).title

@@ -14,16 +14,17 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from privsc import cli_sweep, transmissions
-from privsc.cli import main
-from privsc.database import Database
-from privsc.sweep import groups
-from privsc.table import read_table, to_csv
-from tests.privsc.fakes import COLOURS
-from tests.privsc.samples import make_entity, scene
-from tests.privsc.sweep_process import BOX, use_fakes
+from privsc.cli import sweep as cli_sweep
+from privsc.cli.app import main
+from privsc.experiments import transmissions
+from privsc.experiments.sweep import groups
+from privsc.experiments.table import read_table, to_csv
+from privsc.knowledge.database import Database
+from tests.fakes.networks import COLOURS
+from tests.fakes.samples import make_entity, scene
+from tests.fakes.sweep_process import BOX, use_fakes
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 EXPERIMENT = """
 [dataset]
 source = "folder"
@@ -58,7 +59,7 @@ def place(tmp_path, monkeypatch):
 @pytest.fixture
 def fakes(monkeypatch):
     monkeypatch.setattr(transmissions, "load_models", None)
-    monkeypatch.setattr("privsc.stamps.identities", None)
+    monkeypatch.setattr("privsc.experiments.provenance.identities", None)
     yield use_fakes()
     transmissions.laboratory.cache_clear()
 
@@ -176,7 +177,7 @@ def test_dry_run_says_what_there_is_to_do(place, fakes, capsys):
 
 
 def test_one_sweep_at_a_time_in_a_folder(place, fakes, capsys):
-    from privsc.sweep import alone_in
+    from privsc.experiments.sweep import alone_in
 
     with alone_in(place / "out"):
         assert main(["sweep", str(place / "mine.toml"), "--out", str(place / "out"), "--workers", "0"]) == 2
@@ -207,7 +208,7 @@ def test_where_claims_are_not_wanted_only_the_dependence_on_eves_channel_is_told
 
 def test_a_killed_sweep_goes_on_and_its_table_is_the_same(place):
     def start(out, pause):
-        command = [sys.executable, "-m", "tests.privsc.sweep_process", str(place / "mine.toml"), str(out), str(pause)]
+        command = [sys.executable, "-m", "tests.fakes.sweep_process", str(place / "mine.toml"), str(out), str(pause)]
         return subprocess.Popen(command, cwd=ROOT, env=os.environ | {"COLUMNS": "200"},
                                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # fmt: skip
 
@@ -265,7 +266,7 @@ def test_dask_workers_give_the_table_of_one_process(tmp_path, monkeypatch):
 
 
 def test_no_scheduler_is_one_line(place, fakes, capsys, monkeypatch):
-    monkeypatch.setattr("privsc.spread._CONNECT", "1s")
+    monkeypatch.setattr("privsc.experiments.cluster._CONNECT", "1s")
     address = "tcp://127.0.0.1:9"
     assert main(["sweep", str(place / "mine.toml"), "--out", str(place / "out"), "--scheduler", address]) == 2
     assert f"--scheduler: nothing answers at {address}" in capsys.readouterr().err

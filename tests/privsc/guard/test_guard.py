@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from privsc.demo import _encoded, views
-from privsc.enrol import make_entity
+from privsc.datasets.builtin import _encoded, views
 from privsc.errors import EnrolmentError, PhotoError
-from privsc.features import load_encoder
-from privsc.guard import Guard, spread_points, weakest_match
-from privsc.regions import intersection_over_union
-from privsc.segmenter import load_segmenter
+from privsc.guard.guard import Guard, spread_points, weakest_match
+from privsc.images.regions import intersection_over_union
+from privsc.networks.image_encoder import load_encoder
+from privsc.networks.mask_decoder import load_segmenter
+from privsc.system.enrol import make_entity
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from privsc.config import RunConfig
 from privsc.errors import ConfigError
-from privsc.guard import Detection, GuardResult
-from privsc.hiding import MaskShape, only, shaped
-from tests.privsc.samples import scene
+from privsc.guard.masking import MaskShape, only, shaped
+from privsc.knowledge.detection import Detection, GuardResult
+from privsc.system.config import RunConfig
+from tests.fakes.samples import scene
 
 
 @pytest.fixture

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from skimage import data
 
-from privsc.config import RunConfig
-from privsc.database import Database
-from privsc.demo import _encoded, views
-from privsc.enrol import enrol
-from privsc.features import load_encoder
-from privsc.text import load_text_encoder
-from privsc.trial import Models, run_trial
+from privsc.datasets.builtin import _encoded, views
+from privsc.knowledge.database import Database
+from privsc.networks.image_encoder import load_encoder
+from privsc.networks.text_encoder import load_text_encoder
+from privsc.system.build import Models
+from privsc.system.config import RunConfig
+from privsc.system.enrol import enrol
+from privsc.system.trial import run_trial
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,10 @@ import torch
 import torch.nn.functional as F
 
 from privsc.errors import PayloadError
-from privsc.hint import GRID, SIZE, PoseHint
-from privsc.pose import fit_pose, lay
-from tests.privsc.samples import scene
+from privsc.hints.apply import lay
+from privsc.hints.fit import fit_pose
+from privsc.hints.pose_hint import GRID, SIZE, PoseHint
+from tests.fakes.samples import scene
 
 
 def hint(**changes):

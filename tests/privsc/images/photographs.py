@@ -1,4 +1,5 @@
-"""Photographs of every kind that people have, and what must become of each: `python -m tests.privsc.photographs`."""
+"""Photographs of every kind that people have, and what must become of each: `python -m
+tests.privsc.images.photographs`."""
 
 from __future__ import annotations
 
@@ -13,9 +14,9 @@ from PIL import Image
 from pillow_heif import register_heif_opener
 
 from privsc.errors import PhotoError
-from privsc.files import decode_photo
-from tests.privsc import profiles
-from tests.privsc.photo_bytes import bomb_exif, chunk, deep_png, exif, saved, tiff, with_chunks, ycck
+from privsc.images.photo_io import decode_photo
+from tests.privsc.images import profiles
+from tests.privsc.images.photo_bytes import bomb_exif, chunk, deep_png, exif, saved, tiff, with_chunks, ycck
 
 COLOURS = [(200, 60, 40), (40, 160, 80), (50, 70, 190), (230, 220, 60), (128, 128, 128), (250, 250, 250),
            (10, 10, 10), (180, 120, 90), (90, 40, 120), (60, 200, 210), (240, 150, 30), (30, 60, 50)]  # fmt: skip

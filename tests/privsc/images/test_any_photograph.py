@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from PIL import EpsImagePlugin, Image
 
-from privsc import photo_formats
-from privsc.cli import main
+from privsc.cli.app import main
 from privsc.errors import Notice, PhotoError
-from privsc.files import decode_photo, strip_photo
-from privsc.photo_pixels import depth_of, scaled
-from privsc.photo_search import find_photos, read_photos
-from tests.privsc.photo_bytes import saved
-from tests.privsc.photographs import cases, chart, off_by
+from privsc.images import photo_formats
+from privsc.images.photo_io import decode_photo, strip_photo
+from privsc.images.photo_pixels import depth_of, scaled
+from privsc.images.photo_search import find_photos, read_photos
+from tests.privsc.images.photo_bytes import saved
+from tests.privsc.images.photographs import cases, chart, off_by
 
 CASES = {case.name: case for case in cases()}
 SCALED = ("Display P3 JPEG", "CMYK TIFF with a profile", "LAB TIFF", "JPEG, EXIF 6", "RGBA PNG")

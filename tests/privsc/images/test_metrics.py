@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from privsc import metrics
 from privsc.errors import PrivscError
-from tests.privsc.samples import scene
+from privsc.images import metrics
+from tests.fakes.samples import scene
 
 
 @pytest.fixture

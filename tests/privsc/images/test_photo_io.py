@@ -1,3 +1,4 @@
+
 import io
 import json
 import math
@@ -8,29 +9,30 @@ from PIL import Image
 
 from privsc import files
 from privsc.errors import OutputError, PhotoError
-from privsc.photo_search import find_photos
-from tests.privsc.samples import encoded, scene
+from privsc.images import photo_io
+from privsc.images.photo_search import find_photos
+from tests.fakes.samples import encoded, scene
 
 
 def test_exif_orientation_is_applied():
     image = scene(40, 60)
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held upright: turn by 90 degrees
-    upright = files.decode_photo(encoded(image, exif=exif))
+    upright = photo_io.decode_photo(encoded(image, exif=exif))
     assert np.array_equal(upright, np.rot90(image, -1))
 
 
 def test_transparent_pixels_lie_on_white():
     rgba = np.dstack([scene(), np.full((48, 64), 255, np.uint8)])
     rgba[:10, :, 3] = 0
-    seen = files.decode_photo(encoded(rgba))
+    seen = photo_io.decode_photo(encoded(rgba))
     assert (seen[:10] == 255).all()
     assert np.array_equal(seen[10:], rgba[10:, :, :3])
 
 
 def test_sixteen_bit_grey_keeps_its_range():
     ramp = np.linspace(0, 65535, 48 * 64).reshape(48, 64).astype(np.uint16)
-    seen = files.decode_photo(encoded(ramp))
+    seen = photo_io.decode_photo(encoded(ramp))
     assert seen.shape == (48, 64, 3)
     assert np.abs(seen[:, :, 0] - ramp / 257).max() <= 0.5
 
@@ -39,15 +41,15 @@ def test_palette_and_grey_become_rgb():
     image = Image.fromarray(scene()).quantize(16)
     buffer = io.BytesIO()
     image.save(buffer, "GIF")
-    assert np.array_equal(files.decode_photo(buffer.getvalue()), np.asarray(image.convert("RGB")))
+    assert np.array_equal(photo_io.decode_photo(buffer.getvalue()), np.asarray(image.convert("RGB")))
     grey = scene()[:, :, 0]
-    assert np.array_equal(files.decode_photo(encoded(grey)), np.repeat(grey[:, :, None], 3, axis=2))
+    assert np.array_equal(photo_io.decode_photo(encoded(grey)), np.repeat(grey[:, :, None], 3, axis=2))
 
 
 def test_longest_side_is_limited_and_never_enlarged():
     data = encoded(scene(60, 120))
-    assert files.decode_photo(data, max_side=80).shape == (40, 80, 3)
-    assert files.decode_photo(data, max_side=500).shape == (60, 120, 3)
+    assert photo_io.decode_photo(data, max_side=80).shape == (40, 80, 3)
+    assert photo_io.decode_photo(data, max_side=500).shape == (60, 120, 3)
 
 
 @pytest.mark.parametrize(
@@ -62,23 +64,23 @@ def test_longest_side_is_limited_and_never_enlarged():
 )
 def test_what_is_no_photograph_is_refused(data, match):
     with pytest.raises(PhotoError, match=match):
-        files.decode_photo(data, "photo.png")
+        photo_io.decode_photo(data, "photo.png")
 
 
 def test_too_many_pixels_are_refused_before_decoding(monkeypatch):
-    monkeypatch.setattr(files, "MAX_PIXELS", 1000)
+    monkeypatch.setattr(photo_io, "MAX_PIXELS", 1000)
     with pytest.raises(PhotoError, match="more than the limit of 1000 pixels"):
-        files.decode_photo(encoded(scene()), "big.png")
+        photo_io.decode_photo(encoded(scene()), "big.png")
 
 
 def test_missing_empty_and_folder(tmp_path):
     with pytest.raises(PhotoError, match="no such file"):
-        files.read_photo(tmp_path / "none.png")
+        photo_io.read_photo(tmp_path / "none.png")
     with pytest.raises(PhotoError, match="is a folder"):
-        files.read_photo(tmp_path)
+        photo_io.read_photo(tmp_path)
     (tmp_path / "empty.jpg").touch()
     with pytest.raises(PhotoError, match="is empty"):
-        files.read_photo(tmp_path / "empty.jpg")
+        photo_io.read_photo(tmp_path / "empty.jpg")
 
 
 def test_find_photos_takes_files_and_folders_in_order(tmp_path):
@@ -100,9 +102,9 @@ def test_find_photos_takes_files_and_folders_in_order(tmp_path):
 
 def test_mask_goes_through_png():
     mask = np.random.default_rng(1).random((30, 40)) > 0.5
-    assert np.array_equal(files.decode_mask(files.encode_png(mask)), mask)
+    assert np.array_equal(photo_io.decode_mask(photo_io.encode_png(mask)), mask)
     with pytest.raises(PhotoError, match="not a PNG mask"):
-        files.decode_mask(b"rubbish")
+        photo_io.decode_mask(b"rubbish")
 
 
 def test_stripped_photo_has_no_metadata():
@@ -110,9 +112,9 @@ def test_stripped_photo_has_no_metadata():
     exif[0x010F] = "Secret Camera"
     data = encoded(scene(48, 64), "JPEG", exif=exif)
     assert b"Secret Camera" in data
-    stripped = files.strip_photo(data)
+    stripped = photo_io.strip_photo(data)
     assert b"Secret Camera" not in stripped
-    assert files.decode_photo(stripped).shape == (48, 64, 3)
+    assert photo_io.decode_photo(stripped).shape == (48, 64, 3)
 
 
 def test_atomic_path_leaves_the_old_file_when_the_block_fails(tmp_path):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from privsc.hiding import filled_box
-from privsc.placement import boxes_needed, is_boxed, parts_of, split_by_boxes
-from privsc.regions import region_box, warp_silhouette
+from privsc.guard.masking import filled_box
+from privsc.images.placement import boxes_needed, is_boxed, parts_of, split_by_boxes
+from privsc.images.regions import region_box, warp_silhouette
 
 SHAPE = (80, 140)
 

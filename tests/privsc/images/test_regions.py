@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from privsc.regions import (
+from privsc.images.regions import (
     bounding_box,
     crop_box,
     dilate,

@@ -5,10 +5,10 @@ import struct
 import numpy as np
 import pytest
 
-from privsc import database
-from privsc.database import Database, Sample
 from privsc.errors import DatabaseError, EntityError
-from tests.privsc.samples import make_entity
+from privsc.knowledge import database
+from privsc.knowledge.database import Database, Sample
+from tests.fakes.samples import make_entity
 
 ENCODER, TEXT = "lite0/0123", "minilm/4567"
 

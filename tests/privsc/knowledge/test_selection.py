@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 
 from privsc.errors import EntityError
-from privsc.selection import select
-from privsc.text import load_text_encoder
-from tests.privsc.samples import make_entity
+from privsc.knowledge.selection import select
+from privsc.networks.text_encoder import load_text_encoder
+from tests.fakes.samples import make_entity
 
 EMBED = load_text_encoder().embed
 

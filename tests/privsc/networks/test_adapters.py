@@ -6,7 +6,7 @@ import struct
 import torch
 from safetensors.torch import load, save
 
-from privsc.adapters import ordered
+from privsc.networks.adapters import ordered
 
 
 def test_the_same_tensors_and_metadata_are_the_same_bytes():

@@ -5,7 +5,7 @@ import pytest
 from skimage import data
 
 from privsc.errors import ConfigError
-from privsc.features import load_encoder, pool
+from privsc.networks.image_encoder import load_encoder, pool
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,14 @@ import torch
 from segment_anything import SamPredictor, sam_model_registry
 from skimage import data
 
-from privsc import sources
-from privsc.choice import Choice
-from privsc.cli import main
+from privsc.cli.app import main
 from privsc.errors import ConfigError, WeightsError
-from privsc.guard import Guard
-from privsc.sam import SIDE, SamEncoder, build_sam, load_sam, read_checkpoint
-from privsc.segmenter import Segmenter
-from tests.privsc.tiny import tiny_sam
+from privsc.guard.guard import Guard
+from privsc.networks.files import catalogue
+from privsc.networks.mask_decoder import Segmenter
+from privsc.networks.sam import SIDE, SamEncoder, build_sam, load_sam, read_checkpoint
+from privsc.system.build import Choice
+from tests.fakes.tiny import tiny_sam
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +57,7 @@ class FixedViT(torch.nn.Module):
 
 
 def test_the_size_of_the_checkpoint_is_that_of_the_official_one(vit_b):
-    official = sources.SOURCES["sam_vit_b"].files[0].size
+    official = catalogue.SOURCES["sam_vit_b"].files[0].size
     assert abs(vit_b.stat().st_size - official) < 50_000
 
 
@@ -74,7 +74,7 @@ def test_pixels_go_in_and_masks_come_out_as_in_sams_own_predictor(vit_b, picture
     points, labels = np.array([[300.0, 200.0], [310.0, 420.0]], np.float32), np.array([1, 0])
     box = (100.0, 80.0, 700.0, 600.0)
     logits, scores, _ = predictor.predict(points, labels, np.array(box), multimask_output=True, return_logits=True)
-    from privsc.sam import SamDecoder
+    from privsc.networks.sam import SamDecoder
 
     segmenter = Segmenter(SamDecoder(sam.prompt_encoder, sam.mask_decoder))
     found, score = segmenter.probability((768, 1024), features.fitted, features.maps, points, labels=labels, box=box)
@@ -159,7 +159,7 @@ def test_what_is_no_file_is_said(tmp_path):
     (["--encoder", "sam_vit_h"], "run 'privsc models fetch sam_vit_h' (2.56 GB)"),
 ])  # fmt: skip
 def test_impossible_choices_are_one_line(options, words, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv(sources.ENVIRONMENT, str(tmp_path / "models"))
+    monkeypatch.setenv(catalogue.ENVIRONMENT, str(tmp_path / "models"))
     assert main(["db", "init", str(tmp_path / "K.db"), *options]) == 2
     said = capsys.readouterr().err.strip().splitlines()
     assert len(said) == 1 and words in said[0]
@@ -175,7 +175,7 @@ def test_impossible_choices_are_one_line(options, words, tmp_path, monkeypatch, 
 ])  # fmt: skip
 def test_every_command_that_loads_networks_takes_the_encoder(command, chelsea_folder, chelsea_k, tmp_path, monkeypatch,
                                                              capsys):  # fmt: skip
-    monkeypatch.setenv(sources.ENVIRONMENT, str(tmp_path))
+    monkeypatch.setenv(catalogue.ENVIRONMENT, str(tmp_path))
     (tmp_path / "photos" / "subjects" / "cat").mkdir(parents=True)
     names = {"photo": chelsea_folder / "sent.jpg", "k": chelsea_k, "out": tmp_path / "out"}
     names["photos"] = tmp_path / "photos"
@@ -215,9 +215,9 @@ def test_enrol_and_guard_from_the_command_line(chelsea_folder, tmp_path, monkeyp
 
 def test_a_fetched_checkpoint_is_used_where_none_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sam_model_registry, "vit_b", tiny_sam)
-    monkeypatch.setenv(sources.ENVIRONMENT, str(tmp_path))
+    monkeypatch.setenv(catalogue.ENVIRONMENT, str(tmp_path))
     torch.save(tiny_sam().state_dict(), tmp_path / "sam_vit_b_01ec64.pth")
-    monkeypatch.setattr(sources, "is_fetched", lambda source, models: True)
+    monkeypatch.setattr(catalogue, "is_fetched", lambda source, models: True)
     load_sam.cache_clear()
     encoder, _ = Choice("sam_vit_b").pair()
     assert encoder.identity.startswith(f"sam_vit_b@{SIDE}:")

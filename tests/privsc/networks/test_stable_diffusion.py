@@ -12,18 +12,19 @@ from safetensors.torch import load_file, save_file
 from skimage import data
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from privsc import adapters, sd_layout, sources
-from privsc.choice import Choice
-from privsc.cli import main
-from privsc.database import Database
-from privsc.entity import Sample
+from privsc.cli.app import main
 from privsc.errors import ConfigError, Notice, WeightsError
-from privsc.files import encode_png
-from privsc.sd_personalise import TARGETS, Crops, DreamBooth, dream_booth
-from privsc.sd_recovery import SdRecovery, painting_size, scheduled_steps, start_image
-from privsc.stable_diffusion import find_folder, load_stable_diffusion
-from tests.privsc.samples import make_entity
-from tests.privsc.tiny import save_stable_diffusion
+from privsc.images.photo_io import encode_png
+from privsc.knowledge.database import Database
+from privsc.knowledge.entity import Sample
+from privsc.networks import adapters
+from privsc.networks.files import catalogue, sd_layout
+from privsc.networks.stable_diffusion import find_folder, load_stable_diffusion
+from privsc.recovery.sd_personalise import TARGETS, Crops, DreamBooth, dream_booth
+from privsc.recovery.sd_recovery import SdRecovery, painting_size, scheduled_steps, start_image
+from privsc.system.build import Choice
+from tests.fakes.samples import make_entity
+from tests.fakes.tiny import save_stable_diffusion
 
 
 @pytest.fixture(scope="module", params=[9, 4])
@@ -51,7 +52,7 @@ def masked():
 
 @pytest.fixture(scope="module")
 def chelsea(masked):
-    from tests.privsc.samples import encoded
+    from tests.fakes.samples import encoded
 
     sample = Sample(encoded(data.chelsea()), encode_png(masked[1]))
     return make_entity("Chelsea", samples=(sample,), adapter=None, index=1)
@@ -124,7 +125,7 @@ def test_the_known_pixels_are_kept_at_every_step(model, masked, channels, monkey
 
 
 def test_the_gap_is_closed_with_the_sample_or_with_its_surroundings(masked, chelsea):
-    from privsc.recovery import best_sample
+    from privsc.recovery.reference import best_sample
 
     image, mask = masked
     plain = start_image(image, mask, None)
@@ -210,7 +211,7 @@ def test_published_numbers_are_those_of_the_true_networks():
             "vae": AutoencoderKL.from_config(dict(sd_layout.VAE)),
             "text_encoder": CLIPTextModel(CLIPTextConfig(**sd_layout.TEXT)),
         }
-    published = {file.name.split("/")[0]: file.size for file in sources.SOURCES["sd15-inpaint"].files}
+    published = {file.name.split("/")[0]: file.size for file in catalogue.SOURCES["sd15-inpaint"].files}
     for part, network in networks.items():
         tensors = 2 * sum(parameter.numel() for parameter in network.parameters())
         assert 0 < published[part] - tensors < 100_000, part  # the header with the names
@@ -223,10 +224,10 @@ def test_a_fetched_folder_is_read_with_our_configuration_files(folder, tmp_path,
     (fetched / "model_index.json").unlink()
     monkeypatch.setattr(sd_layout, "FILES", {**sd_layout.FILES, **{n: c for n, c in small.items() if "config" in n}})
     sd_layout.write_configs(fetched)
-    monkeypatch.setenv(sources.ENVIRONMENT, str(tmp_path))
+    monkeypatch.setenv(catalogue.ENVIRONMENT, str(tmp_path))
     with pytest.raises(WeightsError, match="run 'privsc models fetch sd15-inpaint'"):
         Choice(recovery="sd").recover()  # the tiny files have not the sizes of the list
-    monkeypatch.setattr(sources, "is_fetched", lambda source, models: True)
+    monkeypatch.setattr(catalogue, "is_fetched", lambda source, models: True)
     assert Choice(recovery="sd").recover()._sd.inpaints
 
 

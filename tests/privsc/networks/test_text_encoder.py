@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from privsc.text import DIM, load_text_encoder
+from privsc.networks.text_encoder import DIM, load_text_encoder
 
 
 def test_embeddings_are_unit_vectors_of_the_right_size():

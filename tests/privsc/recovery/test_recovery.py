@@ -8,17 +8,27 @@ import torch
 from safetensors.torch import load
 from skimage import data
 
-from privsc import adapters
-from privsc.demo import _encoded, views
-from privsc.diffusion import CROP, Condition, build_scheduler, loss_weight, predict_x0, signal_to_noise
-from privsc.enrol import make_entity
+from privsc.datasets.builtin import _encoded, views
 from privsc.errors import DatabaseError, RecoveryError, WeightsError
-from privsc.metrics import psnr
-from privsc.personalise import Personalisation, personalise
-from privsc.placement import split_region
-from privsc.recovery import Recovery, best_sample, load_model, make_condition, paste, sample
-from privsc.samples import sample_pairs
-from privsc.text import load_text_encoder
+from privsc.images.metrics import psnr
+from privsc.images.placement import split_region
+from privsc.knowledge.samples import sample_pairs
+from privsc.networks import adapters
+from privsc.networks.diffusion import (
+    CROP,
+    Condition,
+    build_scheduler,
+    load_model,
+    loss_weight,
+    predict_x0,
+    signal_to_noise,
+)
+from privsc.networks.text_encoder import load_text_encoder
+from privsc.recovery.personalise import Personalisation, personalise
+from privsc.recovery.recovery import Recovery, paste
+from privsc.recovery.reference import best_sample
+from privsc.recovery.sampler import make_condition, sample
+from privsc.system.enrol import make_entity
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +62,9 @@ def test_background_is_never_touched(recovery, chelsea, masked):
 
 def test_bob_is_nearer_to_the_truth_than_eve(recovery, chelsea):
     """On the silhouette that the guard itself removes."""
-    from privsc.features import load_encoder
-    from privsc.guard import Guard
-    from privsc.segmenter import load_segmenter
+    from privsc.guard.guard import Guard
+    from privsc.networks.image_encoder import load_encoder
+    from privsc.networks.mask_decoder import load_segmenter
 
     image = data.chelsea()
     guarded = Guard(load_encoder(), load_segmenter())(image, [chelsea])

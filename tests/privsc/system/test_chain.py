@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from phy.link import Link
-from privsc.database import Database
 from privsc.errors import DatabaseError
-from privsc.levels import LOWEST
-from privsc.payload import GREY
-from privsc.system import Eavesdropper, Receiver, Transmitter
-from tests.privsc.fakes import BOX, COLOURS, BoxGuard, ColourRecovery
-from tests.privsc.samples import make_entity
+from privsc.knowledge.database import Database
+from privsc.system.chain import Eavesdropper, Receiver, Transmitter
+from privsc.transport.concealment import GREY
+from privsc.transport.levels import LOWEST
+from tests.fakes.networks import BOX, COLOURS, BoxGuard, ColourRecovery
+from tests.fakes.samples import make_entity
 
 LINK = Link(codec="image8x4", channel="awgn")
 

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from phy.link import Link
-from privsc.config import RunConfig
-from privsc.database import Database
 from privsc.errors import ConfigError, EntityError
-from privsc.payload import decode
-from privsc.system import Eavesdropper, Receiver, Transmitter
-from privsc.text import load_text_encoder
-from privsc.vectors import NOBODY, nearest
-from tests.privsc.fakes import BOX, COLOURS, GREY, BoxGuard, ColourRecovery, HintingGuard, PosedRecovery
-from tests.privsc.samples import make_entity
-from tests.privsc.test_pose import hint
+from privsc.knowledge.database import Database
+from privsc.networks.text_encoder import load_text_encoder
+from privsc.system.chain import Eavesdropper, Receiver, Transmitter
+from privsc.system.config import RunConfig
+from privsc.transport.embeddings import NOBODY, nearest
+from privsc.transport.payload import decode
+from tests.fakes.networks import BOX, COLOURS, GREY, BoxGuard, ColourRecovery, HintingGuard, PosedRecovery
+from tests.fakes.samples import make_entity
+from tests.privsc.hints.test_fit import hint
 
 LINK = Link(codec="image8x4", channel="awgn")
 

@@ -1,3 +1,4 @@
+
 import json
 
 import numpy as np
@@ -5,13 +6,14 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from privsc import demo
-from privsc.cli_common import stages
+from privsc.cli.options import stages
+from privsc.datasets import builtin
+from privsc.system import demo
 
 
 def test_views_differ_and_are_those_of_the_seed():
     photo = data.chelsea()
-    first, again, other = demo.views(photo, 3, 1), demo.views(photo, 3, 1), demo.views(photo, 3, 2)
+    first, again, other = builtin.views(photo, 3, 1), builtin.views(photo, 3, 1), builtin.views(photo, 3, 2)
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert not any(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
     assert len({seen.tobytes() for seen in first}) == 3
@@ -20,7 +22,7 @@ def test_views_differ_and_are_those_of_the_seed():
 def test_a_view_is_made_of_the_photograph_alone():
     """No border is invented: a photograph of one colour gives views of one colour, whatever its crop."""
     photo = np.full((120, 160, 3), 128, np.uint8)
-    for seen in demo.views(photo, 8, 3):
+    for seen in builtin.views(photo, 8, 3):
         assert seen.dtype == np.uint8
         assert np.ptp(seen.reshape(-1, 3), axis=0).max() <= 1
         assert 0.8 * 120 < seen.shape[0] < 120
@@ -29,7 +31,7 @@ def test_a_view_is_made_of_the_photograph_alone():
 
 def test_views_mirror_about_half_of_the_time():
     ramp = np.repeat(np.linspace(50, 200, 160).astype(np.uint8)[None, :, None], 120, axis=0).repeat(3, axis=2)
-    rising = [float(seen[:, -1].mean()) > float(seen[:, 0].mean()) for seen in demo.views(ramp, 60, 0)]
+    rising = [float(seen[:, -1].mean()) > float(seen[:, 0].mean()) for seen in builtin.views(ramp, 60, 0)]
     assert 15 <= sum(rising) <= 45
 
 
@@ -51,7 +53,7 @@ def test_the_demo_shows_what_it_promises(tmp_path, monkeypatch):
     assert Image.open(tmp_path / "demo" / "fig4.png").size[0] > 1000
 
     calls = []
-    monkeypatch.setattr("privsc.enrol.enrol", lambda *a, **o: calls.append(a))
+    monkeypatch.setattr("privsc.system.enrol.enrol", lambda *a, **o: calls.append(a))
     with stages() as stage, demo.database(tmp_path / "demo", 0, stage) as db:
         assert [entity.name for entity in db.entities()] == ["Chelsea", "Astronaut", "Coffee"]
     assert calls == []

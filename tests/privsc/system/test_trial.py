@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from privsc import metrics
-from privsc.config import RunConfig
-from privsc.report import grid_picture, guard_files, run_files
-from privsc.trial import Models, run_trial
-from tests.privsc.fakes import BOX, BoxGuard, ColourRecovery
+from privsc.images import metrics
+from privsc.system.build import Models
+from privsc.system.config import RunConfig
+from privsc.system.report import grid_picture, guard_files, run_files
+from privsc.system.trial import run_trial
+from tests.fakes.networks import BOX, BoxGuard, ColourRecovery
 
 FIGURES = {"psnr", "psnr_private", "ssim", "ssim_private", "identified"}
 LINK_FIGURES = {

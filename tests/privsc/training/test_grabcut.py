@@ -3,13 +3,13 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from privsc.cli import main
-from privsc.demo import _encoded, views
+from privsc.cli.app import main
+from privsc.datasets.builtin import _encoded, views
+from privsc.datasets.pets import Pet
 from privsc.errors import PhotoError
-from privsc.guard_data import IN, OUT, UNSURE, Things, scene
-from privsc.objects import HELD_OUT, outline, read_objects
-from privsc.photos import Pet
-from privsc.regions import dilate, intersection_over_union
+from privsc.images.regions import dilate, intersection_over_union
+from privsc.training.grabcut import HELD_OUT, outline, read_objects
+from privsc.training.mask_decoder_data import IN, OUT, UNSURE, Things, scene
 
 
 def test_an_outline_is_sharper_than_the_rough_region_that_it_came_from():

@@ -6,12 +6,13 @@ from PIL import Image
 from safetensors.torch import load_file
 from skimage import data
 
+from privsc.datasets.pets import read_pets
+from privsc.datasets.subjects import photos_folder
 from privsc.errors import PhotoError
-from privsc.photos import photos_folder, read_pets
-from privsc.recovery import load_model
-from privsc.segmenter import read_weights
-from privsc.train_guard import GuardTrainer, GuardTraining
-from privsc.train_recovery import RecoveryTrainer, RecoveryTraining
+from privsc.networks.diffusion import load_model
+from privsc.networks.mask_decoder import read_weights
+from privsc.training.diffusion import RecoveryTrainer, RecoveryTraining
+from privsc.training.mask_decoder import GuardTrainer, GuardTraining
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,13 @@ import zlib
 import numpy as np
 import pytest
 
-from privsc import payload, vectors
-from privsc.entity import Entity
 from privsc.errors import PayloadError
-from privsc.head import BOXES, MASK, POSES, Head
-from privsc.outline import decode_outline, encode_outline
-from tests.privsc.samples import make_entity, scene
-from tests.privsc.test_pose import hint
+from privsc.knowledge.entity import Entity
+from privsc.transport import embeddings, payload
+from privsc.transport.head import BOXES, MASK, POSES, Head
+from privsc.transport.outline import decode_outline, encode_outline
+from tests.fakes.samples import make_entity, scene
+from tests.privsc.hints.test_fit import hint
 
 
 def with_crc(content: bytes) -> bytes:
@@ -157,35 +157,35 @@ def entities(count=6) -> list[Entity]:
 
 def test_embeddings_as_bytes_keep_their_direction():
     sent = np.stack([embedding(1), embedding(2)])
-    got = vectors.from_bytes(vectors.to_bytes(sent)[None], np.ones((1, *sent.shape), bool))
+    got = embeddings.from_bytes(embeddings.to_bytes(sent)[None], np.ones((1, *sent.shape), bool))
     assert ((got * sent).sum(axis=1) > 0.999).all()
 
 
 def test_a_bent_embedding_still_means_its_entity_and_nothing_at_all_means_nobody():
     known = entities()
     rng = np.random.default_rng(30)
-    sent = vectors.to_bytes(np.stack([known[4].text_embedding, known[1].text_embedding]))
+    sent = embeddings.to_bytes(np.stack([known[4].text_embedding, known[1].text_embedding]))
     noisy = np.clip(sent + rng.normal(0, 40, sent.shape), 0, 255).astype(np.uint8)
-    got = vectors.from_bytes(noisy[None], np.ones((1, *sent.shape), bool))
-    assert vectors.nearest(got, known) == (5, 2)
+    got = embeddings.from_bytes(noisy[None], np.ones((1, *sent.shape), bool))
+    assert embeddings.nearest(got, known) == (5, 2)
     ok = np.ones((1, *sent.shape), bool)
     ok[0, 1] = False
-    assert vectors.nearest(vectors.from_bytes(sent[None], ok), known) == (5, vectors.NOBODY)
+    assert embeddings.nearest(embeddings.from_bytes(sent[None], ok), known) == (5, embeddings.NOBODY)
 
 
 def test_one_entity_is_named_at_most_once():
     known = entities()
     twice = np.stack([known[2].text_embedding, known[2].text_embedding])
-    got = vectors.nearest(twice, known)
+    got = embeddings.nearest(twice, known)
     assert 3 in got and len(set(got)) == 2
-    assert vectors.nearest(twice, known[:1]).count(vectors.NOBODY) == 1
-    assert vectors.nearest(twice, []) == (vectors.NOBODY,) * 2
-    assert vectors.nearest(twice[:0], known) == ()
+    assert embeddings.nearest(twice, known[:1]).count(embeddings.NOBODY) == 1
+    assert embeddings.nearest(twice, []) == (embeddings.NOBODY,) * 2
+    assert embeddings.nearest(twice[:0], known) == ()
 
 
 def test_embeddings_of_another_length_are_refused():
     with pytest.raises(PayloadError, match="copy the sender's K"):
-        vectors.nearest(np.ones((1, 7), np.float32), entities())
+        embeddings.nearest(np.ones((1, 7), np.float32), entities())
 
 
 # the payload with all of it

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from skimage import data
 
-from privsc.detection import detect_region
-from privsc.levels import LOWEST, reserve_black, restore_black
-from privsc.regions import intersection_over_union
+from privsc.images.regions import intersection_over_union
+from privsc.transport.levels import LOWEST, reserve_black, restore_black
+from privsc.transport.mask_detection import detect_region
 
 
 def ellipse(shape, centre, radii):

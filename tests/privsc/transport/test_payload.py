@@ -1,12 +1,13 @@
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from privsc import payload
 from privsc.errors import PayloadError
-from privsc.metrics import psnr
-from tests.privsc.samples import scene
+from privsc.images.metrics import psnr
+from privsc.transport import concealment, payload
+from tests.fakes.samples import scene
 
 CODED = [coding for coding in payload.available_codings() if coding != "pixels"]
 
@@ -86,7 +87,7 @@ def test_scattered_losses_are_concealed(share):
 def test_concealment_keeps_the_removed_region_black():
     image = removed(scene(96, 128))
     lost = np.random.default_rng(1).random(image.shape) < 0.3
-    filled = payload.conceal(image, lost)
+    filled = concealment.conceal(image, lost)
     inside = np.zeros(image.shape[:2], bool)
     inside[18:31, 24:37] = True
     assert (filled[inside] == 0).all()
@@ -97,7 +98,7 @@ def test_a_hole_is_filled_with_what_lies_around_it():
     image = np.full((40, 40, 3), 90, np.uint8)
     lost = np.zeros(image.shape, bool)
     lost[5:30, 5:30] = True
-    assert (payload.conceal(np.where(lost, 0, image), lost) == 90).all()
+    assert (concealment.conceal(np.where(lost, 0, image), lost) == 90).all()
 
 
 def test_a_missing_tail_counts_as_lost():
@@ -112,7 +113,7 @@ def test_a_missing_tail_counts_as_lost():
 def test_nothing_arrived_is_grey():
     head, _ = payload.encode(scene(), (9,))
     received = payload.decode(head, b"")
-    assert (received.image == payload.GREY).all()
+    assert (received.image == concealment.GREY).all()
     assert received.concealed.all()
     stand_in = payload.grey(48, 64, (9,))
     assert np.array_equal(received.image, stand_in.image)

@@ -14,14 +14,15 @@ import numpy as np
 import pytest
 import zmq
 
-from privsc import wire, worker
-from privsc.database import Database
+from phy.net import messages
 from privsc.errors import WorkerError
-from tests.privsc.fakes import COLOURS
-from tests.privsc.samples import encoded, scene
-from tests.privsc.worker_process import BOX
+from privsc.knowledge.database import Database
+from privsc.worker import server
+from tests.fakes.networks import COLOURS
+from tests.fakes.samples import encoded, scene
+from tests.fakes.worker_process import BOX
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 class Client:
@@ -33,7 +34,7 @@ class Client:
         self.socket.connect(endpoint)
         self.next = 0
 
-    def raw(self, parts: list[bytes], seconds: float = 20) -> wire.Message | dict:
+    def raw(self, parts: list[bytes], seconds: float = 20) -> messages.Message | dict:
         self.socket.send_multipart(parts)
         return self.answer(seconds)
 
@@ -41,11 +42,11 @@ class Client:
         assert self.socket.poll(int(1000 * seconds)), "the worker did not answer"
         parts = self.socket.recv_multipart()
         header = json.loads(parts[0])
-        return header if header["id"] is None else wire.decode(parts)
+        return header if header["id"] is None else messages.decode(parts)
 
     def send(self, op: str, params: dict | None = None, buffers: dict | None = None) -> int:
         self.next += 1
-        self.socket.send_multipart(wire.encode({"id": self.next, "op": op, "params": params or {}}, buffers))
+        self.socket.send_multipart(messages.encode({"id": self.next, "op": op, "params": params or {}}, buffers))
         return self.next
 
     def ask(self, op: str, params: dict | None = None, buffers: dict | None = None, seconds: float = 120):
@@ -75,7 +76,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def running(folder: Path):
     """(process, endpoint) of a worker with every role, fakes for networks, and room for one waiting request."""
-    process, first = start("tests.privsc.worker_process", str(folder), "tcp://127.0.0.1:*")
+    process, first = start("tests.fakes.worker_process", str(folder), "tcp://127.0.0.1:*")
     assert first["roles"] == ["guard", "recovery", "generic", "report"]
     yield process, first["endpoint"]
     process.stdin.close()  # the worker must end with its starter
@@ -89,7 +90,7 @@ def client(running):
     one.close()
 
 
-def through(client: Client, photo: bytes, max_side: int) -> tuple[wire.Message, dict, dict]:
+def through(client: Client, photo: bytes, max_side: int) -> tuple[messages.Message, dict, dict]:
     """Guard, both recoveries and the report, as a flowgraph asks for them, over a channel that loses nothing."""
     guarded = client.ask("guard", {"max_side": max_side}, {"photo": photo})
     assert guarded.header["ok"], guarded.header
@@ -162,10 +163,10 @@ def test_the_shipped_networks_serve_the_command(tmp_path: Path) -> None:
     """`privsc worker all` with K of Chelsea, enrolled from two views without personalisation."""
     from skimage import data
 
-    from privsc.demo import views
-    from privsc.enrol import enrol
-    from privsc.features import load_encoder
-    from privsc.text import load_text_encoder
+    from privsc.datasets.builtin import views
+    from privsc.networks.image_encoder import load_encoder
+    from privsc.networks.text_encoder import load_text_encoder
+    from privsc.system.enrol import enrol
 
     path = tmp_path / "K.db"
     with Database.create(path, load_encoder().identity, load_text_encoder().identity) as db:
@@ -206,7 +207,7 @@ def _header(**changed) -> bytes:
         ([b"\x80\x04not json"], "malformed"),
         ([b"[1, 2]"], "malformed"),
         ([b"{" * 20000], "malformed"),
-        ([b"x" * (wire.MAX_HEADER + 1)], "too_large"),
+        ([b"x" * (messages.MAX_HEADER + 1)], "too_large"),
         ([_header(privsc=2)], "version"),
         ([_header(id=-1)], "malformed"),
         ([_header(id="one")], "malformed"),
@@ -267,7 +268,7 @@ def test_ping_is_answered_while_the_networks_work() -> None:
         go_on.wait(20)
         return {}, {}
 
-    one = worker.Worker({"guard": slow}, "tcp://127.0.0.1:*")
+    one = server.Worker({"guard": slow}, "tcp://127.0.0.1:*")
     thread = threading.Thread(target=one.serve)
     thread.start()
     client = Client(one.endpoint)
@@ -293,7 +294,7 @@ def test_a_crash_in_an_operation_is_an_answer() -> None:
     def broken(params: dict, buffers: dict) -> tuple[dict, dict]:
         raise RuntimeError("first line\nsecond line")
 
-    one = worker.Worker({"guard": broken}, "tcp://127.0.0.1:*")
+    one = server.Worker({"guard": broken}, "tcp://127.0.0.1:*")
     thread = threading.Thread(target=one.serve)
     thread.start()
     client = Client(one.endpoint)
@@ -311,7 +312,7 @@ def test_a_crash_in_an_operation_is_an_answer() -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it(number: signal.Signals, tmp_path: Path) -> None:
     endpoint = f"ipc://{tmp_path}/w"
-    process, first = start("tests.privsc.worker_process", str(tmp_path), endpoint)
+    process, first = start("tests.fakes.worker_process", str(tmp_path), endpoint)
     assert first["endpoint"] == endpoint
     process.send_signal(number)
     assert process.wait(timeout=20) == 0
@@ -329,7 +330,7 @@ def test_a_signal_ends_it(number: signal.Signals, tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_command_line_is_one_line(arguments: list[str], said: str, capfd: pytest.CaptureFixture) -> None:
-    from privsc.cli import main
+    from privsc.cli.app import main
 
     assert main(["worker", *arguments]) == 2
     err = capfd.readouterr().err
@@ -338,23 +339,23 @@ def test_a_wrong_command_line_is_one_line(arguments: list[str], said: str, capfd
 
 def test_an_endpoint_in_use_is_refused(running) -> None:
     with pytest.raises(WorkerError, match="cannot listen there"):
-        worker.Worker({}, running[1])
+        server.Worker({}, running[1])
 
 
 @pytest.mark.parametrize("endpoint", ["tcp://*:5757", "tcp://10.0.0.1:1", "udp://127.0.0.1:1", "tcp://127.0.0.1", "x"])
 def test_only_this_machine_may_ask(endpoint: str) -> None:
     with pytest.raises(WorkerError, match="endpoint must be"):
-        worker.check_endpoint(endpoint)
+        server.check_endpoint(endpoint)
 
 
 @pytest.mark.parametrize("value", [np.zeros((2, 3), np.float32), np.eye(3, dtype=bool), b"bytes", b""])
 def test_wire_round_trip(value) -> None:
-    message = wire.decode(wire.encode({"id": 1, "op": "x", "params": {"a": [1, None]}}, {"b": value}))
+    message = messages.decode(messages.encode({"id": 1, "op": "x", "params": {"a": [1, None]}}, {"b": value}))
     expected = np.frombuffer(value, np.uint8) if isinstance(value, bytes) else value
     assert message.buffers["b"].dtype == expected.dtype and np.array_equal(message.buffers["b"], expected)
     assert message.header["params"] == {"a": [1, None]}
 
 
 def test_wire_refuses_to_encode_objects() -> None:
-    with pytest.raises(wire.WireError, match="must be one of"):
-        wire.encode({"id": 1}, {"b": np.array([None])})
+    with pytest.raises(messages.WireError, match="must be one of"):
+        messages.encode({"id": 1}, {"b": np.array([None])})

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from privsc.attacker import HEADS, train_attacker
 from privsc.errors import ConfigError
-from privsc.identification import identification
+from privsc.evaluation.privacy.attacker import HEADS, train_attacker
+from privsc.evaluation.privacy.identification import identification
 
 SUBJECTS, PHOTOS = 8, 4
 LABELS = np.repeat(np.arange(SUBJECTS), PHOTOS)

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from privsc.eavesdropper import ATTACKS, Target, blurred, partial_k, pixelated, protections
 from privsc.errors import ConfigError
-from tests.privsc.fakes import ColourRecovery
-from tests.privsc.samples import make_entity, scene
+from privsc.evaluation.privacy.attacks import ATTACKS, Target, blurred, partial_k, pixelated, protections
+from tests.fakes.networks import ColourRecovery
+from tests.fakes.samples import make_entity, scene
 
 
 @pytest.fixture

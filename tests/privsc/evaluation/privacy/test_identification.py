@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from privsc.errors import ConfigError
-from privsc.identification import Share, identification, roc_curve
+from privsc.evaluation.privacy.identification import identification, roc_curve
+from privsc.stats import Share
 
 WORDS = ["cat", "cat", "dog", "vase"]
 

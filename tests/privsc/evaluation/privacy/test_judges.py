@@ -8,20 +8,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from privsc import attack_vectors, evaluate_eavesdroppers, received_set
-from privsc.attack_vectors import Kind, augmented, kinds, vectors_of
-from privsc.database import Database
-from privsc.eavesdropper import ATTACKS
-from privsc.eavesdropper_report import picture_page, rank1_figure, roc_csv, roc_figure, table_csv
-from privsc.entity import Sample
 from privsc.errors import EntityError
-from privsc.evaluate_eavesdroppers import adaptive, hint_numbers, judge_all, likeness, side_channels
-from privsc.files import strip_photo
-from privsc.hint import GRID, PoseHint
-from privsc.received_set import Item, Settings, receive_all
-from privsc.trial import Models
-from tests.privsc.fakes import COLOURS, BoxGuard, ColourRecovery
-from tests.privsc.samples import make_entity
+from privsc.evaluation.privacy import descriptors, received_pictures
+from privsc.evaluation.privacy import judges as evaluate_eavesdroppers
+from privsc.evaluation.privacy.attacks import ATTACKS
+from privsc.evaluation.privacy.descriptors import Kind, augmented, kinds, vectors_of
+from privsc.evaluation.privacy.judges import adaptive, hint_numbers, judge_all, likeness, side_channels
+from privsc.evaluation.privacy.received_pictures import Item, Settings, receive_all
+from privsc.evaluation.privacy.report import picture_page, rank1_figure, roc_csv, roc_figure, table_csv
+from privsc.hints.pose_hint import GRID, PoseHint
+from privsc.images.photo_io import strip_photo
+from privsc.knowledge.database import Database
+from privsc.knowledge.entity import Sample
+from privsc.system.build import Models
+from tests.fakes.networks import COLOURS, BoxGuard, ColourRecovery
+from tests.fakes.samples import make_entity
 
 BOXES = {"Vicky": (20, 16, 50, 44), "Tom": (20, 16, 50, 44)}
 
@@ -38,7 +39,7 @@ class OneGuard(BoxGuard):
     def rank(self, image, entities, mask=None):
         x0, y0, x1, y1 = BOXES["Vicky"]
         mean = image[mask].mean(axis=0) if mask is not None else image[y0:y1, x0:x1].mean(axis=(0, 1))
-        from privsc.guard import Identity
+        from privsc.knowledge.detection import Identity
 
         found = [Identity(e.index, e.name, -float(np.abs(mean - COLOURS[e.name]).max()), -60.0) for e in entities]
         return sorted(found, key=lambda identity: -identity.score)
@@ -140,7 +141,7 @@ def test_who_a_hint_tells_of_is_found_and_it_never_refers_to_the_photograph_itse
 
 
 def test_an_interrupted_run_goes_on(tmp_path, folder, k, models, monkeypatch) -> None:
-    real, done = received_set._one, []
+    real, done = received_pictures._one, []
 
     def stops_after_three(path, target, *more):
         if len(done) == 3:
@@ -148,11 +149,11 @@ def test_an_interrupted_run_goes_on(tmp_path, folder, k, models, monkeypatch) ->
         done.append(target.name)
         real(path, target, *more)
 
-    monkeypatch.setattr(received_set, "_one", stops_after_three)
+    monkeypatch.setattr(received_pictures, "_one", stops_after_three)
     with pytest.raises(KeyboardInterrupt):
         receive_all(folder, ["Vicky", "Tom"], k, models, SETTINGS, tmp_path)
     again: list[str] = []
-    monkeypatch.setattr(received_set, "_one", lambda path, target, *more: (again.append(target.name),
+    monkeypatch.setattr(received_pictures, "_one", lambda path, target, *more: (again.append(target.name),
                                                                            real(path, target, *more)))  # fmt: skip
     items = receive_all(folder, ["Vicky", "Tom"], k, models, SETTINGS, tmp_path)
     assert len(items) == 8
@@ -174,7 +175,7 @@ def test_bob_does_not_hold_the_photograph_he_is_sent(tmp_path, folder, k, models
                 held[entities[0].name] = len(entities[0].samples)
             return super().__call__(received, region, entities, **options)
 
-    monkeypatch.setattr(received_set, "ATTACKS", {})
+    monkeypatch.setattr(received_pictures, "ATTACKS", {})
     receive_all(folder, ["Vicky"], k, Models(models.guard, Spy()), SETTINGS, tmp_path / "a")
     assert held == {"Vicky": 3}  # the last photograph, the test, is painted from all three
     (folder / "subjects" / "Vicky" / "03.jpg").unlink()
@@ -202,7 +203,7 @@ def test_a_box_and_the_surroundings_do_not_show_the_outline(tmp_path) -> None:
     image, box = looks["Â, mask box"].look(item)
     assert box[10:50, 10:40].all() and box.sum() == 1200
     assert (image[box] == 0).all()
-    seen = attack_vectors.surroundings(*looks["surroundings alone"].look(item))
+    seen = descriptors.surroundings(*looks["surroundings alone"].look(item))
     assert (seen == 100).all()  # nothing black is left
 
 

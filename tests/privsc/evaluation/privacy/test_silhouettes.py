@@ -5,11 +5,11 @@ import pytest
 from skimage.draw import disk, polygon
 from skimage.transform import rotate
 
-from privsc.attacker import train_attacker
-from privsc.hiding import MaskShape
-from privsc.identification import identification
-from privsc.regions import bounding_box, resize_mask
-from privsc.silhouettes import describe, fourier_descriptors, hu_moments, placement, zernike_moments
+from privsc.evaluation.privacy.attacker import train_attacker
+from privsc.evaluation.privacy.identification import identification
+from privsc.evaluation.privacy.silhouettes import describe, fourier_descriptors, hu_moments, placement, zernike_moments
+from privsc.guard.masking import MaskShape
+from privsc.images.regions import bounding_box, resize_mask
 
 SIDE = 96
 

@@ -14,12 +14,12 @@ from collections import namedtuple
 import numpy as np
 import pytest
 
-from privsc import fetch as fetch_module
-from privsc import sources
-from privsc.cli import main
+from privsc.cli.app import main
 from privsc.errors import FetchError, WeightsError
-from privsc.fetch import fetch
-from privsc.sources import RemoteFile, Source
+from privsc.networks.files import catalogue
+from privsc.networks.files import download as fetch_module
+from privsc.networks.files.catalogue import RemoteFile, Source
+from privsc.networks.files.download import fetch
 
 CONTENT = np.random.default_rng(0).bytes(3_158_073)
 Asked = namedtuple("Asked", "path range if_range status")
@@ -126,7 +126,8 @@ def test_a_killed_command_goes_on(server, tmp_path):
     server.hang = threading.Event()
     server.cuts = [2 * fetch_module.BLOCK]
     code = (
-        "import sys; from pathlib import Path; from privsc.fetch import fetch; from privsc.sources import *;"
+        "import sys; from pathlib import Path; from privsc.networks.files.download import fetch;"
+        "from privsc.networks.files.catalogue import *;"
         f"fetch(Source('big', {server.url!r}, ({remote('big.bin', CONTENT)!r},), '', ''), Path(sys.argv[1]))"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
@@ -264,16 +265,16 @@ def test_a_model_of_several_files_lies_in_its_folder(server, tmp_path):
     assert (folder / "unet" / "a.bin").read_bytes() == CONTENT
     assert (folder / "model_index.json").is_file() and (folder / "unet" / "config.json").is_file()
     assert told[-1][:2] == (len(CONTENT) + 5, len(CONTENT) + 5)
-    assert sources.is_fetched(several, tmp_path)
+    assert catalogue.is_fetched(several, tmp_path)
     (folder / "unet" / "a.bin").write_bytes(b"short")
-    assert not sources.is_fetched(several, tmp_path)
+    assert not catalogue.is_fetched(several, tmp_path)
 
 
 @pytest.fixture
 def command(server, big, tmp_path, monkeypatch):
     """`privsc models ...` with a model of this server in the list, and a models folder of its own."""
-    monkeypatch.setitem(sources.SOURCES, "big", big)
-    monkeypatch.setenv(sources.ENVIRONMENT, str(tmp_path / "models"))
+    monkeypatch.setitem(catalogue.SOURCES, "big", big)
+    monkeypatch.setenv(catalogue.ENVIRONMENT, str(tmp_path / "models"))
     return lambda *words: main(["models", *words])
 
 
@@ -309,23 +310,23 @@ def test_bad_commands_are_one_line(command, words, message, capsys):
 
 
 def test_what_is_not_fetched_names_the_command(monkeypatch, tmp_path):
-    monkeypatch.setenv(sources.ENVIRONMENT, str(tmp_path))
+    monkeypatch.setenv(catalogue.ENVIRONMENT, str(tmp_path))
     with pytest.raises(WeightsError, match=r"run 'privsc models fetch sam_vit_b' \(0.38 GB\) or name your own"):
-        sources.fetched("sam_vit_b")
+        catalogue.fetched("sam_vit_b")
     (tmp_path / "sam_vit_b_01ec64.pth").touch()
     os.truncate(tmp_path / "sam_vit_b_01ec64.pth", 375_042_383)  # sparse
-    assert sources.fetched("sam_vit_b") == tmp_path / "sam_vit_b_01ec64.pth"
+    assert catalogue.fetched("sam_vit_b") == tmp_path / "sam_vit_b_01ec64.pth"
 
 
 def test_the_default_folder_is_the_users(monkeypatch, tmp_path):
-    monkeypatch.delenv(sources.ENVIRONMENT, raising=False)
+    monkeypatch.delenv(catalogue.ENVIRONMENT, raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    assert sources.models_folder() == tmp_path / "privsc" / "models"
+    assert catalogue.models_folder() == tmp_path / "privsc" / "models"
 
 
 def test_every_source_is_pinned():
-    for source in sources.SOURCES.values():
+    for source in catalogue.SOURCES.values():
         assert source.url.startswith("https://") and source.url.endswith("/")
         for file in source.files:
             assert len(bytes.fromhex(file.sha256)) == 32 and file.size > 100_000
-    assert sources.SD15_REVISION in sources.SOURCES["sd15-inpaint"].url
+    assert catalogue.SD15_REVISION in catalogue.SOURCES["sd15-inpaint"].url

@@ -2,12 +2,12 @@ import json
 
 import pytest
 
-from privsc import models
 from privsc.errors import WeightsError
+from privsc.networks.files import weights as models
 
 
 def test_the_manifest_is_that_of_the_files_here():
-    """Fails after a training that replaced weights: then run `python -m privsc.models`."""
+    """Fails after a training that replaced weights: then run `python -m privsc.networks.files.weights`."""
     listed = {file.name: (file.size, file.sha256) for file in models.read_manifest()}
     present = {n: (path.stat().st_size, models.sha256(path)) for n, path in models.shipped_files().items()}
     assert listed == present

@@ -11,27 +11,29 @@ from diffusers import UNet2DConditionModel
 from PIL import Image
 from skimage import data
 
-from phy.autoencoder import awgn_channel, export
-from phy.codec import shipped
-from privsc import cli, endtoend, painting
-from privsc.backbone import load_lite0
-from privsc.compare_endtoend import Judge, figures, gains
-from privsc.database import Database
-from privsc.diffusion import build_scheduler
-from privsc.endtoend import Painter, Parts, crop_mask, hear, mask_logits, terms, textured
-from privsc.endtoend_data import Batches, training_cases
-from privsc.endtoend_report import as_bytes, curves
-from privsc.entity import Entity, Sample
+from phy.codec.codec import shipped
+from phy.training.autoencoder import awgn_channel, export
+from privsc.cli import app
 from privsc.errors import ConfigError, EntityError, WeightsError
-from privsc.features import load_encoder
-from privsc.files import encode_png, strip_photo
-from privsc.run_endtoend import check_k
-from privsc.segmenter import WEIGHTS, read_weights
-from privsc.soft_codec import SoftCodec
-from privsc.soft_identity import SoftIdentity, crop_of
-from privsc.text import load_text_encoder
+from privsc.evaluation.endtoend.compare import Judge, figures, gains
+from privsc.evaluation.endtoend.report import as_bytes, curves
+from privsc.evaluation.endtoend.run import check_k
+from privsc.images.photo_io import encode_png, strip_photo
+from privsc.knowledge.database import Database
+from privsc.knowledge.entity import Entity, Sample
+from privsc.networks.backbone import load_lite0
+from privsc.networks.diffusion import build_scheduler
+from privsc.networks.image_encoder import load_encoder
+from privsc.networks.mask_decoder import WEIGHTS, read_weights
+from privsc.networks.text_encoder import load_text_encoder
+from privsc.recovery import painting
 from privsc.threads import one_thread
-from privsc.train_endtoend import EndToEndTraining, Surroundings, Trainer
+from privsc.training.endtoend import chain as endtoend
+from privsc.training.endtoend.chain import Painter, Parts, crop_mask, hear, mask_logits, terms, textured
+from privsc.training.endtoend.data import Batches, training_cases
+from privsc.training.endtoend.soft_codec import SoftCodec
+from privsc.training.endtoend.soft_identity import SoftIdentity, crop_of
+from privsc.training.endtoend.trainer import EndToEndTraining, Surroundings, Trainer
 
 THINGS = {"Chelsea": ("chelsea", "cat", (230, 140, 130, 120)), "Brew": ("coffee", "cup", (330, 210, 150, 130)),
           "Eileen": ("astronaut", "person", (220, 130, 110, 120))}  # fmt: skip
@@ -290,7 +292,7 @@ def test_errors_of_the_command_are_one_line(entities, tmp_path, capsys, monkeypa
         k.add(entities[0])
     out = tmp_path / "out"
     given = ["train", "endtoend", "--db", str(tmp_path / "K.db"), "--out", str(out), "--state", str(tmp_path / "st")]
-    assert cli.main([*given, *options]) == 2
+    assert app.main([*given, *options]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1 and "Traceback" not in error
     assert not list(out.glob("*")) and not (tmp_path / "st").exists()

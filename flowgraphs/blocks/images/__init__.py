@@ -1,0 +1,1 @@
+"""Blocks that handle pictures: source, guard, assembler, recovery, sink, report."""

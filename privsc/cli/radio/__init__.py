@@ -1,0 +1,1 @@
+"""`privsc radio …`: real radios and the virtual one."""
