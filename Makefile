@@ -39,7 +39,8 @@ bench: setup ## speed beside that of well-known packages, measured in the same m
 	@$(PYTHON) -m benchmarks.bench_codec
 	@$(RADIO) -m benchmarks.bench_burst
 
-lint: setup ## ruff, mypy, and who may import whom
+lint: setup ## ruff (rules and format), mypy, and who may import whom
 	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
 	@PYTHONPATH=. .venv/bin/lint-imports

@@ -86,8 +86,10 @@ def pass_on(source: str, sink: str, delay: float) -> None:
 
     time.sleep(delay)
     top = gr.top_block()
-    top.connect(zeromq.pull_source(gr.sizeof_gr_complex, 1, source, 100, False, HIGH_WATER),
-                zeromq.push_sink(gr.sizeof_gr_complex, 1, sink, 100, False, HIGH_WATER))  # fmt: skip
+    top.connect(
+        zeromq.pull_source(gr.sizeof_gr_complex, 1, source, 100, False, HIGH_WATER),
+        zeromq.push_sink(gr.sizeof_gr_complex, 1, sink, 100, False, HIGH_WATER),
+    )
     top.run()
 
 
@@ -121,13 +123,22 @@ def read(endpoint: str, total: int, rate: float, delay: float) -> Count:
     return count
 
 
-def through(folder: Path, total: int, *, rate: float = np.inf, flowgraph_delay: float = 0.0, reader_delay: float = 0.0,
-            curve: bool = False) -> tuple[Count, float]:  # fmt: skip
+def through(
+    folder: Path,
+    total: int,
+    *,
+    rate: float = np.inf,
+    flowgraph_delay: float = 0.0,
+    reader_delay: float = 0.0,
+    curve: bool = False,
+) -> tuple[Count, float]:
     """(what came, the writer's samples a second)."""
     tx, rx = (f"ipc://{folder}/{name}" for name in ("tx", "rx"))
     speed = _processes.Value("d", 0.0)
-    running = [_processes.Process(target=write, args=(tx, total, speed), daemon=True),
-               _processes.Process(target=pass_on, args=(tx, rx, flowgraph_delay), daemon=True)]  # fmt: skip
+    running = [
+        _processes.Process(target=write, args=(tx, total, speed), daemon=True),
+        _processes.Process(target=pass_on, args=(tx, rx, flowgraph_delay), daemon=True),
+    ]
     end = rx
     if curve:
         running += _proxies(folder, rx)
@@ -199,8 +210,11 @@ def main(total: int, cases: tuple[str, ...]) -> int:
                 count, speed = through(folder, total, curve=True)
         lost += count.missing + count.wrong
         got = count.received / count.seconds / 1e6
-        print(f"{case:10}{count.missing:10d}{count.wrong:8d}{count.received:12d}{speed / 1e6:13.1f}{got:13.1f}"
-              f"{count.seconds:8.1f}", flush=True)  # fmt: skip
+        print(
+            f"{case:10}{count.missing:10d}{count.wrong:8d}{count.received:12d}{speed / 1e6:13.1f}{got:13.1f}"
+            f"{count.seconds:8.1f}",
+            flush=True,
+        )
     return int(lost > 0)
 
 

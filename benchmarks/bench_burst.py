@@ -35,8 +35,11 @@ def throughput(count: int, rng: np.random.Generator) -> None:
     rows: list[tuple[str, int, int, float, float]] = []  # name, samples, frames, wall, processor
     lib = liquid_peer.library()
     noise = white_noise(np.zeros(4 << 20), 1.0, rng)
-    for name, frames in (("ours, image frames", image_frames(count // 4 + 1, 436, "ae8x8", rng)),
-                         ("ours, short frames", short_frames(count, rng)), ("ours, noise", None)):  # fmt: skip
+    for name, frames in (
+        ("ours, image frames", image_frames(count // 4 + 1, 436, "ae8x8", rng)),
+        ("ours, short frames", short_frames(count, rng)),
+        ("ours, noise", None),
+    ):
         samples = noise if frames is None else white_noise(frames.bursts.reshape(-1), noise_variance(14, 2), rng)
         for workers in (1, 2):
             parts = () if frames is None else (frames.layout, frames.frame_format)
@@ -68,8 +71,10 @@ def throughput(count: int, rng: np.random.Generator) -> None:
             speed.get("ofdm_rx, frames"),
         ]
         ratios = [f"{size / processor / 1e6 / peer:.2f}" if peer else "-" for peer in peers]
-        print(f"  {name:32s} {size:9.2e} {good:7d} {size / wall / 1e6:10.1f} {size / processor / 1e6:15.1f}"
-              f" {ratios[0]:>21s} {ratios[1]:>17s}")  # fmt: skip
+        print(
+            f"  {name:32s} {size:9.2e} {good:7d} {size / wall / 1e6:10.1f} {size / processor / 1e6:15.1f}"
+            f" {ratios[0]:>21s} {ratios[1]:>17s}"
+        )
 
 
 def liquid_per(lib, count: int, snr: float, cfo: float, rng: np.random.Generator) -> float:

@@ -1,6 +1,6 @@
 """Demappers, messages per second of one core: ours in numpy against torch doing the same on the same data.
 
-    python -m benchmarks.bench_codec [--messages 400000] [--codec image8x4]
+python -m benchmarks.bench_codec [--messages 400000] [--codec image8x4]
 """
 
 import argparse

@@ -41,8 +41,12 @@ def ofdm(frames: int) -> tuple[np.ndarray, np.ndarray]:
     sent = np.random.default_rng(2).integers(0, 256, PACKET * frames, dtype=np.uint8)
     sink = grb.vector_sink_c()
     top = gr.top_block()
-    top.connect(grb.vector_source_b(sent.tolist()), grb.stream_to_tagged_stream(1, 1, PACKET, "length"),
-                digital.ofdm_tx(packet_length_tag_key="length", bps_header=1, bps_payload=2), sink)  # fmt: skip
+    top.connect(
+        grb.vector_source_b(sent.tolist()),
+        grb.stream_to_tagged_stream(1, 1, PACKET, "length"),
+        digital.ofdm_tx(packet_length_tag_key="length", bps_header=1, bps_payload=2),
+        sink,
+    )
     top.run()
     return np.array(sink.data(), np.complex64), sent
 
@@ -114,8 +118,11 @@ def receive_ofdm(y: np.ndarray, sent: np.ndarray) -> tuple[int, float, float]:
     """(packets exactly as sent, processor seconds, seconds by the clock)."""
     sink = grb.vector_sink_b()
     top = gr.top_block()
-    top.connect(grb.vector_source_c(y.tolist()),
-                digital.ofdm_rx(packet_length_tag_key="length", bps_header=1, bps_payload=2), sink)  # fmt: skip
+    top.connect(
+        grb.vector_source_c(y.tolist()),
+        digital.ofdm_rx(packet_length_tag_key="length", bps_header=1, bps_payload=2),
+        sink,
+    )
     began, clock = time.process_time(), time.monotonic()
     top.run()
     seconds, wall = time.process_time() - began, time.monotonic() - clock
@@ -137,17 +144,25 @@ def delivery(frames: int) -> None:
         got, _, _ = receive_ofdm(impaired(clean, snr, noise_power, offsets=False), sent)
         print(f"{'GNU Radio ofdm_rx, QPSK, 96 B':30} {'exact data':14} {2:11g} {snr:6g} {got:6d}", flush=True)
     at_ten: dict[str, tuple[int, int]] = {}
-    for codec, meant, bits in (("ae8x8", "exact data", 1.0), ("ae8x4+outer", "exact data", 1.0),
-                               ("image8x4", "pixels", 2.0)):  # fmt: skip
+    for codec, meant, bits in (
+        ("ae8x8", "exact data", 1.0),
+        ("ae8x4+outer", "exact data", 1.0),
+        ("image8x4", "pixels", 2.0),
+    ):
         x, payloads = ours(codec, frames, PACKET)
         for snr in SNRS:
             r = receive_ours(impaired(x, snr, 1.0, offsets=True), payloads)
-            print(f"{f'privsc, {codec}, {PACKET} B':30} {meant:14} {bits:11g} {snr:6g} {r.exact:6d} {r.usable:6d} "
-                  f"{r.psnr_db:7.1f}", flush=True)  # fmt: skip
+            print(
+                f"{f'privsc, {codec}, {PACKET} B':30} {meant:14} {bits:11g} {snr:6g} {r.exact:6d} {r.usable:6d} "
+                f"{r.psnr_db:7.1f}",
+                flush=True,
+            )
             if snr == 10.0:
                 at_ten[codec] = (r.exact if meant == "exact data" else r.usable), frames
-    print("delivered at 10 dB, in the sense each is meant for: "
-          + ", ".join(f"{name} {100 * got / of:.2f} %" for name, (got, of) in at_ten.items()))  # fmt: skip
+    print(
+        "delivered at 10 dB, in the sense each is meant for: "
+        + ", ".join(f"{name} {100 * got / of:.2f} %" for name, (got, of) in at_ten.items())
+    )
 
 
 def speed(frames: int) -> None:
@@ -159,17 +174,24 @@ def speed(frames: int) -> None:
     theirs = len(y) / seconds / 1e6
     print(f"\nSpeed at {SNRS[0]:g} dB, million samples a second of processor time (all threads, source included)")
     print(f"{'what':60} {'frames':>6} {'Msps':>6} {'times ofdm_rx':>13} {'by the clock':>12}")
-    print(f"{'GNU Radio ofdm_rx, QPSK, 96 B':60} {got:6d} {theirs:6.2f} {1:13.2f} "
-          f"{len(y) / wall / 1e6:12.2f}", flush=True)  # fmt: skip
+    print(
+        f"{'GNU Radio ofdm_rx, QPSK, 96 B':60} {got:6d} {theirs:6.2f} {1:13.2f} {len(y) / wall / 1e6:12.2f}", flush=True
+    )
     for codec, size in (("ae8x8", PACKET), ("image8x4", PACKET), ("image8x4", 1024), ("ae8x4+outer", PACKET)):
         x, payloads = ours(codec, frames if size == PACKET else frames // 4, size)
         y = impaired(x, SNRS[0], 1.0, offsets=True)
-        for name, whole, apart in (("Frame Receiver", False, False), ("with the Image Assembler", True, False),
-                                   ("Frame Sync, Frame Decoder", False, True)):  # fmt: skip
+        for name, whole, apart in (
+            ("Frame Receiver", False, False),
+            ("with the Image Assembler", True, False),
+            ("Frame Sync, Frame Decoder", False, True),
+        ):
             r = receive_ours(y, payloads, whole, apart)
             rate = len(y) / r.seconds / 1e6
-            print(f"{f'{name}, {codec}, {size} B':60} {r.exact:6d} {rate:6.2f} {rate / theirs:13.2f} "
-                  f"{len(y) / r.wall / 1e6:12.2f}", flush=True)  # fmt: skip
+            print(
+                f"{f'{name}, {codec}, {size} B':60} {r.exact:6d} {rate:6.2f} {rate / theirs:13.2f} "
+                f"{len(y) / r.wall / 1e6:12.2f}",
+                flush=True,
+            )
     for name, rate in block_speeds.every(frames // 4):
         print(f"{name:60} {'':6} {rate:6.2f} {rate / theirs:13.2f}", flush=True)
 

@@ -54,8 +54,14 @@ def concealment(table: Table) -> None:
 
     ours, peer = seconds(lambda: conceal(harmed, lost_samples)), seconds(biharmonic, 1)
     quality = [metrics.psnr(photo, image) for image in (conceal(harmed, lost_samples), biharmonic())]
-    _row(table, "conceal 20 % lost pixels, 96x144", ours, "scikit-image inpaint_biharmonic", peer,
-         f"{quality[0]:.1f} / {quality[1]:.1f} dB")  # fmt: skip
+    _row(
+        table,
+        "conceal 20 % lost pixels, 96x144",
+        ours,
+        "scikit-image inpaint_biharmonic",
+        peer,
+        f"{quality[0]:.1f} / {quality[1]:.1f} dB",
+    )
 
 
 def codec(table: Table) -> None:
@@ -74,8 +80,14 @@ def codec(table: Table) -> None:
     ours, peer = seconds(lambda: learned.demap(ours_y)), seconds(lambda: qam.closest_indices(peer_y))
     wrong = np.mean(learned.demap(ours_y) != messages)
     peer_wrong = np.mean((qam.closest_indices(peer_y) != digits).any(axis=1))
-    _row(table, "decide 125,000 bytes at 10 dB", ours, "komm 4-QAM, uncoded", peer,
-         f"wrong bytes {wrong:.2%} / {peer_wrong:.2%}")  # fmt: skip
+    _row(
+        table,
+        "decide 125,000 bytes at 10 dB",
+        ours,
+        "komm 4-QAM, uncoded",
+        peer,
+        f"wrong bytes {wrong:.2%} / {peer_wrong:.2%}",
+    )
 
 
 def guard(table: Table) -> None:

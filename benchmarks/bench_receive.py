@@ -132,8 +132,13 @@ def main(images: int) -> int:
         try:
             worker = json.loads(process.stdout.readline())["endpoint"]
             heard = signal(worker, images)
-            rows = [("rx_bob_zmq.grc", heard, measured(bob, (str(program), f"ipc://{name}/bob", worker, name),
-                                                       f"ipc://{name}/bob", heard))]  # fmt: skip
+            rows = [
+                (
+                    "rx_bob_zmq.grc",
+                    heard,
+                    measured(bob, (str(program), f"ipc://{name}/bob", worker, name), f"ipc://{name}/bob", heard),
+                )
+            ]
         finally:
             process.stdin.close()
             process.wait(30)
@@ -147,8 +152,10 @@ def main(images: int) -> int:
     print(f"{'flowgraph':16}{'Msps of processor':>19}{'times ofdm_rx':>15}{'by the clock':>14}  counts")
     for title, samples, (seconds, wall, counts) in rows:
         rate = len(samples) / seconds
-        print(f"{title:16}{rate / 1e6:19.2f}{rate / reference:15.2f}{len(samples) / wall / 1e6:14.2f}"
-              f"  {json.dumps(counts)}")  # fmt: skip
+        print(
+            f"{title:16}{rate / 1e6:19.2f}{rate / reference:15.2f}{len(samples) / wall / 1e6:14.2f}"
+            f"  {json.dumps(counts)}"
+        )
     return int(written != images)
 
 

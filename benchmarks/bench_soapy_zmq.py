@@ -65,10 +65,12 @@ def side(here: str, there: str, rate: float, seconds: float, ppm: float) -> dict
                 arrivals[reads % len(arrivals)] = time.monotonic(), total
                 reads += 1
         figures = {
-            "overflows": rx.sensor("rx_overflows") - started[0], "underflows": tx.sensor("tx_underflows") - started[1],
-            "packets": losses(rx, tx)[2] - started[2], "grown": memory() - started[3],
+            "overflows": rx.sensor("rx_overflows") - started[0],
+            "underflows": tx.sensor("tx_underflows") - started[1],
+            "packets": losses(rx, tx)[2] - started[2],
+            "grown": memory() - started[3],
             "cpu": (time.process_time() - started[4]) / seconds,
-        }  # fmt: skip
+        }
         stop.set()
         sending.join()
         time.sleep(2.0)  # the other one, which began later, is heard to its end
@@ -92,9 +94,12 @@ def load(rate: float, seconds: float) -> None:
     two = json.loads(text.splitlines()[-1])
     both = {name: one[name] + two[name] for name in ("overflows", "underflows", "packets", "cpu", "grown")}
     worst = max(one["jitter_ms"][2], two["jitter_ms"][2])
-    print(f"{rate / 1e6:5.1f} {both['overflows']:10d} {both['underflows']:11d} {both['packets']:8d} "
-          f"{both['cpu']:8.2f} {both['grown'] / 1e6:9.1f} {-one['drift'] * 1e6:12.2f} {one['jitter_ms'][0]:8.2f} "
-          f"{one['jitter_ms'][1]:8.2f} {worst:8.2f}", flush=True)  # fmt: skip
+    print(
+        f"{rate / 1e6:5.1f} {both['overflows']:10d} {both['underflows']:11d} {both['packets']:8d} "
+        f"{both['cpu']:8.2f} {both['grown'] / 1e6:9.1f} {-one['drift'] * 1e6:12.2f} {one['jitter_ms'][0]:8.2f} "
+        f"{one['jitter_ms'][1]:8.2f} {worst:8.2f}",
+        flush=True,
+    )
 
 
 def latency(rate: float = 4e6, bursts: int = 50) -> None:
@@ -130,9 +135,11 @@ def main() -> int:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 5.0
     rates = [float(word) for word in sys.argv[2:]] or RATES
     print(f"two radios in two processes, both ways, {seconds:g} s; overflows, underflows and packets of both together")
-    print(f"{'Msps':>5} {'overflows':>10} {'underflows':>11} {'packets':>8} {'CPUs':>8} "
-          f"{'MB added':>9} {'clock ppm':>12} "
-          f"{'late: 50%':>8} {'99% ms':>8} {'worst':>8}")  # fmt: skip
+    print(
+        f"{'Msps':>5} {'overflows':>10} {'underflows':>11} {'packets':>8} {'CPUs':>8} "
+        f"{'MB added':>9} {'clock ppm':>12} "
+        f"{'late: 50%':>8} {'99% ms':>8} {'worst':>8}"
+    )
     for rate in rates:
         load(rate * 1e6, seconds)
     latency()

@@ -67,8 +67,12 @@ def channel_speed(spacing: int, samples: int = 1 << 23) -> float:
     port = server.bind_to_random_port("tcp://127.0.0.1")
     channel = blocks.sionna_channel(f"tcp://127.0.0.1:{port}")
     top = gr.top_block()
-    top.connect(grb.null_source(gr.sizeof_gr_complex), grb.head(gr.sizeof_gr_complex, samples), channel,
-                grb.null_sink(gr.sizeof_gr_complex))  # fmt: skip
+    top.connect(
+        grb.null_source(gr.sizeof_gr_complex),
+        grb.head(gr.sizeof_gr_complex, samples),
+        channel,
+        grb.null_sink(gr.sizeof_gr_complex),
+    )
     message = encode(Segment(taps, samples, spacing))
     began = time.process_time()
     top.start()

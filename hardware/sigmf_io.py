@@ -55,9 +55,19 @@ def partial_data(path: Path) -> Path:
     return base.parent / f".{base.name}.{os.getpid()}.partial"
 
 
-def write(path: Path, data: Path, *, form: str, sample_rate: float, frequency: float, hardware: str,
-          started: datetime.datetime, frames: Sequence[Mapping[str, Any]], gaps: Sequence[Mapping[str, Any]],
-          fields: Mapping[str, Any]) -> Path:  # fmt: skip
+def write(
+    path: Path,
+    data: Path,
+    *,
+    form: str,
+    sample_rate: float,
+    frequency: float,
+    hardware: str,
+    started: datetime.datetime,
+    frames: Sequence[Mapping[str, Any]],
+    gaps: Sequence[Mapping[str, Any]],
+    fields: Mapping[str, Any],
+) -> Path:
     """Samples in ``data`` to a recording named ``path``; both files appear complete or not at all.
 
     frames: fields of frame events (start, end, sequence, ...). gaps: {at, lost, why}. fields: ours, for "global".
@@ -68,24 +78,40 @@ def write(path: Path, data: Path, *, form: str, sample_rate: float, frequency: f
     base = base_of(path)
     stamp = started.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     try:
-        meta = SigMFFile(data_file=data, global_info={
-            "core:datatype": DATATYPES[form], "core:sample_rate": sample_rate, "core:version": "1.2.0",
-            "core:description": "frames of privsc at a receiver's antenna", "core:recorder": "privsc radio record",
-            "core:hw": hardware, "core:extensions": [EXTENSION],
-            **{f"{NAMESPACE}:{key}": value for key, value in fields.items()},
-        })  # fmt: skip
+        meta = SigMFFile(
+            data_file=data,
+            global_info={
+                "core:datatype": DATATYPES[form],
+                "core:sample_rate": sample_rate,
+                "core:version": "1.2.0",
+                "core:description": "frames of privsc at a receiver's antenna",
+                "core:recorder": "privsc radio record",
+                "core:hw": hardware,
+                "core:extensions": [EXTENSION],
+                **{f"{NAMESPACE}:{key}": value for key, value in fields.items()},
+            },
+        )
         meta.add_capture(0, {"core:frequency": frequency, "core:datetime": stamp})
         for gap in gaps:
             if gap["at"] > 0:
-                meta.add_capture(int(gap["at"]), {"core:frequency": frequency, f"{NAMESPACE}:lost": gap["lost"],
-                                                  f"{NAMESPACE}:why": gap["why"]})  # fmt: skip
+                meta.add_capture(
+                    int(gap["at"]),
+                    {"core:frequency": frequency, f"{NAMESPACE}:lost": gap["lost"], f"{NAMESPACE}:why": gap["why"]},
+                )
         for one in sorted(frames, key=lambda frame: frame["start"]):
             start = max(0, int(one["start"]))
-            meta.add_annotation(start, int(one["end"]) - start, {
-                "core:label": f"{one['kind']} {one['sequence']}", "core:generator": f"{NAMESPACE} {one['chain']}",
-                **{f"{NAMESPACE}:{key}": one[key] for key in
-                   ("kind", "sequence", "image_id", "snr_db", "cfo", "clock_ppm", "crc_ok", "codec")},
-            })  # fmt: skip
+            meta.add_annotation(
+                start,
+                int(one["end"]) - start,
+                {
+                    "core:label": f"{one['kind']} {one['sequence']}",
+                    "core:generator": f"{NAMESPACE} {one['chain']}",
+                    **{
+                        f"{NAMESPACE}:{key}": one[key]
+                        for key in ("kind", "sequence", "image_id", "snr_db", "cfo", "clock_ppm", "crc_ok", "codec")
+                    },
+                },
+            )
         meta.validate()
         described = json.loads(meta.dumps())
         del described["global"]["core:dataset"]  # the name of the moment; a reader finds the samples by the common name
@@ -123,13 +149,19 @@ def read(path: Path) -> Recording:
         captures, annotations = found.get_captures(), found.get_annotations()
         form = {value: key for key, value in DATATYPES.items()}.get(everywhere["core:datatype"])
         if form is None:
-            raise RecordingError(f"{meta_path}: samples must be {' or '.join(DATATYPES.values())}; "
-                                 f"got {everywhere['core:datatype']}")  # fmt: skip
+            raise RecordingError(
+                f"{meta_path}: samples must be {' or '.join(DATATYPES.values())}; got {everywhere['core:datatype']}"
+            )
         size = data_path.stat().st_size // (8 if form == "CF32" else 4)
         return Recording(
-            data_path, form, size, float(everywhere["core:sample_rate"]), captures[0].get("core:frequency"),
-            _ours(everywhere), [{**_ours(one), "start": one["core:sample_start"]} for one in annotations],
-        )  # fmt: skip
+            data_path,
+            form,
+            size,
+            float(everywhere["core:sample_rate"]),
+            captures[0].get("core:frequency"),
+            _ours(everywhere),
+            [{**_ours(one), "start": one["core:sample_start"]} for one in annotations],
+        )
     except RecordingError:
         raise
     except (SigMFError, OSError, ValueError, KeyError, IndexError, TypeError, json.JSONDecodeError) as error:

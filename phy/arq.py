@@ -35,12 +35,28 @@ def merge(first: Reception, second: Reception) -> Reception:
     body = np.where(second.body_ok, np.frombuffer(second.body, np.uint8), np.frombuffer(first.body, np.uint8))
     missing = tuple(sorted(set(first.missing) & set(second.missing)))
     head = first.head if first.head is not None else second.head
-    return replace(second, head=head, body=body.tobytes(), body_ok=first.body_ok | second.body_ok, missing=missing,
-                   body_crc_ok=not missing)  # fmt: skip
+    return replace(
+        second,
+        head=head,
+        body=body.tobytes(),
+        body_ok=first.body_ok | second.body_ok,
+        missing=missing,
+        body_crc_ok=not missing,
+    )
 
 
-def deliver(link: Link, head: bytes, body: bytes, *, image_id: int, k_digest: bytes, snr_db: float, seed: int,
-            max_rounds: int = 8, return_path: ReturnPath = lambda missing: missing) -> Delivery:  # fmt: skip
+def deliver(
+    link: Link,
+    head: bytes,
+    body: bytes,
+    *,
+    image_id: int,
+    k_digest: bytes,
+    snr_db: float,
+    seed: int,
+    max_rounds: int = 8,
+    return_path: ReturnPath = lambda missing: missing,
+) -> Delivery:
     """Send until head and body are exact or max_rounds is reached; round r draws its channel from seed + r."""
     if max_rounds < 1:
         raise LinkError(f"max_rounds must be at least 1, got {max_rounds}")

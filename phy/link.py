@@ -135,9 +135,17 @@ class Link:
         below = None not in (self.snr_threshold_db, expected_snr_db) and expected_snr_db < self.snr_threshold_db  # type: ignore[operator]
         return self.fallback if below and self.fallback is not None else self.codec, below
 
-    def transmit(self, head: bytes, body: bytes, *, image_id: int, k_digest: bytes, best_effort: bool = False,
-                 frames: Collection[int] | None = None,
-                 expected_snr_db: float | None = None) -> Transmission:  # fmt: skip
+    def transmit(
+        self,
+        head: bytes,
+        body: bytes,
+        *,
+        image_id: int,
+        k_digest: bytes,
+        best_effort: bool = False,
+        frames: Collection[int] | None = None,
+        expected_snr_db: float | None = None,
+    ) -> Transmission:
         """Frame, encode and modulate one image's bytes.
 
         frames: body frames to send, all by default (a repetition sends the missing ones). expected_snr_db: what the
@@ -150,8 +158,9 @@ class Link:
         strongest = shipped(HEAD_CODEC)
         group = PREFIX.pack(len(body)) + head
         payloads = frame.split(group, HEAD_FRAGMENT)
-        headers = frame.headers_for(payloads, len(group), kind=Kind.HEAD, codec_id=strongest.codec_id,
-                                    image_id=image_id, k_digest=k_digest)  # fmt: skip
+        headers = frame.headers_for(
+            payloads, len(group), kind=Kind.HEAD, codec_id=strongest.codec_id, image_id=image_id, k_digest=k_digest
+        )
         groups = [tx.modulate(headers, payloads, strongest)] * self.head_repeats
         body_frames = np.empty((0, frame.CRC_BYTES), np.uint8)
         chosen: tuple[int, ...] = ()
@@ -160,16 +169,32 @@ class Link:
             chosen = tuple(range(len(payloads))) if frames is None else tuple(sorted(set(frames)))
             if chosen and not 0 <= chosen[0] <= chosen[-1] < len(payloads):
                 raise LinkError(f"frames must be 0 to {len(payloads) - 1}, got {chosen[0]} to {chosen[-1]}")
-            headers = frame.headers_for(payloads, len(body), kind=Kind.BODY,
-                                        codec_id=codec.codec_id | (OUTER_FLAG if coded else 0),
-                                        image_id=image_id, k_digest=k_digest)  # fmt: skip
+            headers = frame.headers_for(
+                payloads,
+                len(body),
+                kind=Kind.BODY,
+                codec_id=codec.codec_id | (OUTER_FLAG if coded else 0),
+                image_id=image_id,
+                k_digest=k_digest,
+            )
             if chosen:
                 part = [headers[i] for i in chosen], payloads[list(chosen)]
                 groups.append(tx.with_training(ImageFormat().modulate(*part)) if coded else tx.modulate(*part, codec))
             body_frames = frame.add_crc(payloads)
         on_air = self._waveform.send(groups)
-        return Transmission(on_air.iq, on_air.starts, on_air.channel_uses, bytes(head), bytes(body), body_frames,
-                            chosen, codec, below, image_id, best_effort)  # fmt: skip
+        return Transmission(
+            on_air.iq,
+            on_air.starts,
+            on_air.channel_uses,
+            bytes(head),
+            bytes(body),
+            body_frames,
+            chosen,
+            codec,
+            below,
+            image_id,
+            best_effort,
+        )
 
     def receive(self, sent: Transmission, *, snr_db: float, seed: int, k_digest: bytes | None) -> Reception:
         """Through the channel with this SNR [dB] and seed, and back to bytes."""
@@ -182,8 +207,14 @@ class Link:
         refusals: Counter[str] = Counter()
         return self.assemble(sent, self._waveform.receive(y, sent.starts, refusals), refusals, k_digest=k_digest)
 
-    def assemble(self, sent: Transmission, received_frames: Iterable[ReceivedFrame], refusals: Counter[str], *,
-                 k_digest: bytes | None) -> Reception:  # fmt: skip
+    def assemble(
+        self,
+        sent: Transmission,
+        received_frames: Iterable[ReceivedFrame],
+        refusals: Counter[str],
+        *,
+        k_digest: bytes | None,
+    ) -> Reception:
         """Frames that a receiver found (a radio's, say) to bytes; refusals: what it counted, completed here."""
         frames = []
         for received in received_frames:
@@ -198,8 +229,13 @@ class Link:
         body, body_ok = assemble_body(usable, len(sent.body))
         exact = {f.header.sequence for f in bodies if f.crc_ok}
         present = {f.header.sequence for f in usable}
-        stats = LinkStats(wrong / counted if counted else None, len(sent.starts), len(set(sent.frames) - present),
-                          sum(not f.crc_ok for f in bodies), sent.channel_uses)  # fmt: skip
+        stats = LinkStats(
+            wrong / counted if counted else None,
+            len(sent.starts),
+            len(set(sent.frames) - present),
+            sum(not f.crc_ok for f in bodies),
+            sent.channel_uses,
+        )
         digests = Counter(f.header.k_digest for f in frames)
         matches = None
         if k_digest is not None and digests:

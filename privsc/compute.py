@@ -102,9 +102,7 @@ def compute_dtype() -> torch.dtype:
 
 @contextmanager
 def forced(dtype: torch.dtype) -> Iterator[None]:
-    """`compute_dtype` is ``dtype`` within, whatever the processor and the environment say.
-
-    """
+    """`compute_dtype` is ``dtype`` within, whatever the processor and the environment say."""
     if dtype not in FORMATS.values():
         raise ConfigError(f"dtype: must be torch.float32 or torch.bfloat16; got {dtype}")
     token = _forced.set(dtype)

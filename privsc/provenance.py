@@ -22,8 +22,9 @@ def revision() -> str | None:
     commands = (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no", "--", "privsc", "phy"))
     try:
         head, changed = (
-            subprocess.run(["git", "-C", str(root), *command], capture_output=True, text=True, check=True, timeout=20)
-            .stdout.strip()
+            subprocess.run(
+                ["git", "-C", str(root), *command], capture_output=True, text=True, check=True, timeout=20
+            ).stdout.strip()
             for command in commands
         )
     except (OSError, subprocess.SubprocessError):

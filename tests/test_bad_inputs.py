@@ -92,9 +92,10 @@ CASES = {
     "codec file of another kind": (["train", "codec", "--out", "{file}"], ".npz"),
     "codec of impossible size": (["train", "codec", "--k", "99", "--out", "{out}.npz"], "k must be 1 to"),
     "training without photographs": (
-        ["train", "recovery", "--photos", "{empty_folder}", "--state", "{out}", "--out", "{out}"], "pets",
+        ["train", "recovery", "--photos", "{empty_folder}", "--state", "{out}", "--out", "{out}"],
+        "pets",
     ),
-}  # fmt: skip
+}
 
 
 def contents(folder: Path) -> dict[str, bytes]:

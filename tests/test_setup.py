@@ -46,9 +46,13 @@ def set_up(folder: Path, *arguments: str, **environment: str) -> tuple[int, str,
     calls.unlink(missing_ok=True)
     inherited = {"PATH": f"{above / 'tools'}:{os.environ['PATH']}", "CALLS": str(calls)}
     done = subprocess.run(
-        ["sh", str(folder / "scripts" / "setup.sh"), *arguments], capture_output=True, text=True, timeout=60, cwd="/",
+        ["sh", str(folder / "scripts" / "setup.sh"), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd="/",
         env=inherited | {"INSTALLED": str(above / "installed")} | environment,
-    )  # fmt: skip
+    )
     return done.returncode, done.stderr, calls.read_text().splitlines() if calls.exists() else []
 
 
@@ -89,8 +93,10 @@ def test_a_failed_or_interrupted_installation_is_tried_again(project):
 def test_a_python_without_venv_gets_its_package(project):
     code, said, calls = set_up(project, NO_VENV="1")
     assert code == 0, said
-    assert any(call.startswith("apt-get") and call.endswith("install --no-install-recommends python3.12-venv")
-               for call in calls)  # fmt: skip
+    assert any(
+        call.startswith("apt-get") and call.endswith("install --no-install-recommends python3.12-venv")
+        for call in calls
+    )
     assert len(pip_installs(calls)) == 1
 
 

@@ -56,8 +56,14 @@ class Framing:
                 continue
             codec, coded = named(name)
             payloads = frame.split(data, limit)
-            headers = frame.headers_for(payloads, len(data), kind=kind, image_id=image_id, k_digest=k_digest,
-                                        codec_id=codec.codec_id | (OUTER_FLAG if coded else 0))  # fmt: skip
+            headers = frame.headers_for(
+                payloads,
+                len(data),
+                kind=kind,
+                image_id=image_id,
+                k_digest=k_digest,
+                codec_id=codec.codec_id | (OUTER_FLAG if coded else 0),
+            )
             parts += [(headers, payloads)] * repeats
         return Burst(self.transmitter, parts)
 

@@ -133,6 +133,16 @@ class Gatherer:
         complete = one.head is not None and (missing == 0 or total == 0)
         self.counts["complete" if complete else "incomplete"] += 1
         linear = np.mean([10 ** (f.snr_db / 10) for f in every])
-        return Gathered(image, every[0].header.k_digest, None if one.head is None else one.head[PREFIX.size :], body,
-                        arrived, exact, len(every), len(frames), missing, sum(not f.crc_ok for f in frames),
-                        float(10 * np.log10(linear)))  # fmt: skip
+        return Gathered(
+            image,
+            every[0].header.k_digest,
+            None if one.head is None else one.head[PREFIX.size :],
+            body,
+            arrived,
+            exact,
+            len(every),
+            len(frames),
+            missing,
+            sum(not f.crc_ok for f in frames),
+            float(10 * np.log10(linear)),
+        )

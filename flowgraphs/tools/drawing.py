@@ -29,8 +29,12 @@ def application(graphs: list[Path]):
     from gnuradio.grc.gui.Platform import Platform  # isort: skip  (their modules want this one first)
     from gnuradio.grc.gui.Application import Application  # isort: skip
 
-    platform = Platform(version=gr.version(), version_parts=(gr.major_version(), gr.api_version(), gr.minor_version()),
-                        prefs=gr.prefs(), install_prefix=gr.prefix())  # fmt: skip
+    platform = Platform(
+        version=gr.version(),
+        version_parts=(gr.major_version(), gr.api_version(), gr.minor_version()),
+        prefs=gr.prefs(),
+        install_prefix=gr.prefix(),
+    )
     platform.build_library()
     made = Application([str(path) for path in graphs], platform)
     made.register()

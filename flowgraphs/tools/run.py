@@ -36,8 +36,18 @@ def worker(database: Path, python: Path = MODELS_PYTHON) -> Iterator[str]:
     """A worker with every role for as long as the block runs; gives its endpoint. It ends even when we are killed."""
     if not python.exists():
         raise RunError(f"{python}: the models side is not installed; run 'make setup'")
-    command = [str(python), "-m", "privsc", "worker", "all", "--db", str(database), "--until-eof",
-               "--endpoint", "tcp://127.0.0.1:*"]  # fmt: skip
+    command = [
+        str(python),
+        "-m",
+        "privsc",
+        "worker",
+        "all",
+        "--db",
+        str(database),
+        "--until-eof",
+        "--endpoint",
+        "tcp://127.0.0.1:*",
+    ]
     process = subprocess.Popen(command, cwd=Path.cwd(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         line = process.stdout.readline()
@@ -65,10 +75,18 @@ def options(arguments: argparse.Namespace, endpoint: str) -> dict:
     """The flowgraph's parameters."""
     eve = arguments.snr if arguments.eve_snr is None else arguments.eve_snr
     return {
-        "image": str(arguments.image), "worker": endpoint, "folder": str(arguments.out), "snr_of_bob": arguments.snr,
-        "snr_of_eve": eve, "cfo": arguments.cfo, "clock_ppm": arguments.clock_ppm, "seed": arguments.seed,
-        "max_side": arguments.max_side, "class_word": arguments.eve_class, "codec": arguments.codec,
-    }  # fmt: skip
+        "image": str(arguments.image),
+        "worker": endpoint,
+        "folder": str(arguments.out),
+        "snr_of_bob": arguments.snr,
+        "snr_of_eve": eve,
+        "cfo": arguments.cfo,
+        "clock_ppm": arguments.clock_ppm,
+        "seed": arguments.seed,
+        "max_side": arguments.max_side,
+        "class_word": arguments.eve_class,
+        "codec": arguments.codec,
+    }
 
 
 def say(line: str) -> None:
@@ -121,8 +139,9 @@ def window(program: Path, parameters: dict) -> None:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line, checked."""
-    parser = argparse.ArgumentParser(prog="flowgraphs.tools.run", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = argparse.ArgumentParser(
+        prog="flowgraphs.tools.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("image", type=Path, help="photograph to send")
     parser.add_argument("--db", type=Path, metavar="K.db", help="privacy database K; not needed with --worker")
     parser.add_argument("--out", type=Path, default=Path("results/radio"), help="folder for the results")
@@ -169,8 +188,10 @@ def run(given: argparse.Namespace, endpoint: str) -> None:
     report = json.loads((given.out / "report.json").read_text())
     link = report["link"]
     lost, at_eve = link["frames_lost"], link["eve_frames_lost"]
-    print(f"frames: {link['frames_sent']} sent, {lost} of Bob's lost, {at_eve} of Eve's; "
-          f"{link['channel_uses']} symbols, {seconds:.1f} s")  # fmt: skip
+    print(
+        f"frames: {link['frames_sent']} sent, {lost} of Bob's lost, {at_eve} of Eve's; "
+        f"{link['channel_uses']} symbols, {seconds:.1f} s"
+    )
     for who in ("bob", "eve"):
         one = report[who]
         known = one["identified"] or "nobody"

@@ -61,8 +61,13 @@ def build(sources: list[Path], folder: Path, window: bool = False) -> list[Path]
         graphs[-1].write_text(text)
         targets.append(folder / (yaml.safe_load(text)["options"]["parameters"]["id"] + ".py"))
     try:
-        done = subprocess.run(["grcc", "-o", str(folder), *map(str, graphs)], env=environment(), capture_output=True,
-                              text=True, timeout=300)  # fmt: skip
+        done = subprocess.run(
+            ["grcc", "-o", str(folder), *map(str, graphs)],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
     except FileNotFoundError:
         raise CompileError("grcc is not installed: run 'sudo apt-get install gnuradio'") from None
     said = " ".join((done.stdout + done.stderr).split())

@@ -143,8 +143,9 @@ class WorkerClient:
         self._next += 1
         try:
             assert self._socket is not None
-            self._socket.send_multipart(messages.encode({"id": self._next, "op": op, "params": params}, buffers),
-                                        zmq.NOBLOCK)  # fmt: skip
+            self._socket.send_multipart(
+                messages.encode({"id": self._next, "op": op, "params": params}, buffers), zmq.NOBLOCK
+            )
         except zmq.Again:
             pass  # no connection and a full queue: the time-outs of the callers end it
         return self._next

@@ -71,9 +71,17 @@ class Diagnosis:
         return "healthy" if self.failed is None else self.failed.name
 
 
-def diagnose(samples: np.ndarray, background: np.ndarray, train: Train, *, sample_rate: float, frequency: float,
-             counts: Mapping[str, int] | None = None, gaps: Sequence[Mapping[str, Any]] = (),
-             gain_follows: bool | None = None) -> Diagnosis:  # fmt: skip
+def diagnose(
+    samples: np.ndarray,
+    background: np.ndarray,
+    train: Train,
+    *,
+    sample_rate: float,
+    frequency: float,
+    counts: Mapping[str, int] | None = None,
+    gaps: Sequence[Mapping[str, Any]] = (),
+    gain_follows: bool | None = None,
+) -> Diagnosis:
     """samples: [N] complex64 of full scale 1, taken while the train was sent; background: [M], taken before; counts: of
     the radio (underflow, late, sequence); gaps: losses that the device reported; gain_follows: whether the level
     followed when the receiver's gain was lowered, None where nobody tried."""
@@ -104,17 +112,24 @@ class _Examination:
             self.stages.append(Stage(name, None, "not looked at: an earlier stage fails") if failed else check(name))
         shown = [one.symbols[:512] for one in self.frames[:8]]
         return Diagnosis(
-            tuple(self.stages), self.measures, spectrum=spectrum(self.samples), background=spectrum(self.background),
-            level=levels(self.samples, 256), symbols=np.concatenate(shown) if shown else np.empty(0, np.complex64),
+            tuple(self.stages),
+            self.measures,
+            spectrum=spectrum(self.samples),
+            background=spectrum(self.background),
+            level=levels(self.samples, 256),
+            symbols=np.concatenate(shown) if shown else np.empty(0, np.complex64),
             starts=self.found.start,
-        )  # fmt: skip
+        )
 
     def _loudness(self) -> None:
         now, before = levels(self.samples, 1024), levels(self.background, 1024)
         self.loud = float(np.percentile(now, 80)) if len(now) else -160.0
         self.quiet = float(np.median(before)) if len(before) else float(np.min(now, initial=self.loud))
-        self.measures.update(level_dbfs=round(self.loud, 1), background_dbfs=round(self.quiet, 1),
-                             rise_db=round(self.loud - self.quiet, 2))  # fmt: skip
+        self.measures.update(
+            level_dbfs=round(self.loud, 1),
+            background_dbfs=round(self.quiet, 1),
+            rise_db=round(self.loud - self.quiet, 2),
+        )
 
     def _ours(self, found: Acquired) -> Acquired:
         """Preambles that are as clear as this SNR makes them (S / (S + N)) and lie whole periods apart: parts of a
@@ -143,47 +158,73 @@ class _Examination:
 
         cfo = middle("cfo")
         self.measures.update(
-            frames_sent=self.train.frames, preambles=len(self.found), headers=len(self.frames),
-            frames_good=sum(one.crc_ok for one in self.frames), snr_db=middle("snr_db"), evm_db=middle("evm_db"),
-            cfo=cfo, cfo_hz=None if cfo is None else round(cfo * self.rate / (2 * np.pi), 1),
+            frames_sent=self.train.frames,
+            preambles=len(self.found),
+            headers=len(self.frames),
+            frames_good=sum(one.crc_ok for one in self.frames),
+            snr_db=middle("snr_db"),
+            evm_db=middle("evm_db"),
+            cfo=cfo,
+            cfo_hz=None if cfo is None else round(cfo * self.rate / (2 * np.pi), 1),
             carrier_ppm=None if cfo is None else round(cfo * self.rate / (2 * np.pi) / self.frequency * 1e6, 2),
             clock_ppm=middle("clock_ppm"),
-        )  # fmt: skip
+        )
 
     def _transmitter(self, name: str) -> Stage:
         trouble = {key: self.counts[key] for key in ("underflow", "late", "sequence") if self.counts.get(key)}
         if not trouble:
             return Stage(name, True, "the device had samples whenever it needed them")
         told = ", ".join(f"{count} x {key}" for key, count in trouble.items())
-        return Stage(name, False, f"the transmitter reported {told}", (
-            "lower radio.sample_rate", "close programs that use the processor or the same USB bus",
-            "larger buffers: tx.stream arguments of the driver (num_send_frames, bufflen)",
-        ))  # fmt: skip
+        return Stage(
+            name,
+            False,
+            f"the transmitter reported {told}",
+            (
+                "lower radio.sample_rate",
+                "close programs that use the processor or the same USB bus",
+                "larger buffers: tx.stream arguments of the driver (num_send_frames, bufflen)",
+            ),
+        )
 
     def _overflow(self, name: str) -> Stage:
         if not self.gaps and not self.counts.get("overflow"):
             return Stage(name, True, "the device reported no lost samples")
         lost = sum(gap.get("lost") or 0 for gap in self.gaps)
         self.measures["lost_samples"] = lost
-        return Stage(name, False, f"the receiver lost samples {max(len(self.gaps), self.counts.get('overflow', 0))} "
-                                  f"times ({lost} samples in all)", (
-            "lower radio.sample_rate", "rx.format = \"CS16\" halves what crosses the bus",
-            "another USB port, without a hub; larger buffers in rx.stream",
-        ))  # fmt: skip
+        return Stage(
+            name,
+            False,
+            f"the receiver lost samples {max(len(self.gaps), self.counts.get('overflow', 0))} "
+            f"times ({lost} samples in all)",
+            (
+                "lower radio.sample_rate",
+                'rx.format = "CS16" halves what crosses the bus',
+                "another USB port, without a hub; larger buffers in rx.stream",
+            ),
+        )
 
     def _energy(self, name: str) -> Stage:
         if len(self.samples) < self.train.period:
-            return Stage(name, False, f"only {len(self.samples)} samples came from the device", (
-                "is the device plugged in, and does another program use it?",))  # fmt: skip
+            return Stage(
+                name,
+                False,
+                f"only {len(self.samples)} samples came from the device",
+                ("is the device plugged in, and does another program use it?",),
+            )
         loud, quiet = self.loud, self.quiet
         rise = loud - quiet
         if rise >= _RISE_DB or len(self.found) >= self.train.frames // 2:
             return Stage(name, True, f"the level rises by {rise:.1f} dB to {loud:.1f} dBFS")
-        return Stage(name, False, f"the level stays at {quiet:.1f} dBFS: nothing arrives ({rise:+.1f} dB)", (
-            "do both ends have the same radio.frequency, and is that the antenna or connector that is used?",
-            "raise tx.gain (up to safety.max_gain) and rx.gain, or take attenuators out",
-            "is the background itself loud? then something else is on this frequency",
-        ))  # fmt: skip
+        return Stage(
+            name,
+            False,
+            f"the level stays at {quiet:.1f} dBFS: nothing arrives ({rise:+.1f} dB)",
+            (
+                "do both ends have the same radio.frequency, and is that the antenna or connector that is used?",
+                "raise tx.gain (up to safety.max_gain) and rx.gain, or take attenuators out",
+                "is the background itself loud? then something else is on this frequency",
+            ),
+        )
 
     def _clipping(self, name: str) -> Stage:
         parts = np.abs(self.samples.view(np.float32))
@@ -195,9 +236,13 @@ class _Examination:
             return Stage(name, True, f"the largest sample is {top:.2f} of full scale")
         stuck = self.gain_follows is False
         advice = (
-            ("switch rx.agc off and set rx.gain; the level did not follow when the gain was lowered: the automatic "
-             "gain is stuck, or a preamplifier in front is overdriven",) if stuck else ()
-        ) + ("lower rx.gain", "lower tx.gain or tx.amplitude", "put attenuators in the cable")  # fmt: skip
+            (
+                "switch rx.agc off and set rx.gain; the level did not follow when the gain was lowered: the automatic "
+                "gain is stuck, or a preamplifier in front is overdriven",
+            )
+            if stuck
+            else ()
+        ) + ("lower rx.gain", "lower tx.gain or tx.amplitude", "put attenuators in the cable")
         what = "gain stuck: " if stuck else ""
         share = 100 * max(clipped, at_full)
         return Stage(name, False, f"{what}{share:.1f} % of the samples lie at {top:.2f} of full scale", advice)
@@ -211,11 +256,16 @@ class _Examination:
         if shifted is not None:  # there, but too far beside the carrier: the next stage says so
             self.measures["cfo"] = round(shifted, 4)
             return Stage(name, True, "preambles are there, beside the carrier")
-        return Stage(name, False, f"{got} of {expected} preambles found, though there is energy", (
-            "do both ends use the same sample_rate, and this version of the program?",
-            "is it our signal? look at the plot's spectrum: ours is a flat-topped hump of 0.65 of the sample rate",
-            "I and Q exchanged somewhere (a mixer above the carrier) mirror the spectrum: change the sign of lo_offset",
-        ))  # fmt: skip
+        return Stage(
+            name,
+            False,
+            f"{got} of {expected} preambles found, though there is energy",
+            (
+                "do both ends use the same sample_rate, and this version of the program?",
+                "is it our signal? in the plot's spectrum ours is a flat-topped hump of 0.65 of the sample rate",
+                "I and Q exchanged somewhere (a mixer above the carrier) mirror the spectrum: change the sign of lo_offset",
+            ),
+        )
 
     def _elsewhere(self) -> float | None:
         """[rad/sample] offset at which preambles appear, outside the receiver's range; None where there are none."""
@@ -228,8 +278,11 @@ class _Examination:
         return best
 
     def _frequency(self, name: str) -> Stage:
-        cfo = self.measures["cfo"] if self.measures["cfo"] is not None else (
-            float(np.median(self.found.cfo)) if len(self.found) else 0.0)  # fmt: skip
+        cfo = (
+            self.measures["cfo"]
+            if self.measures["cfo"] is not None
+            else (float(np.median(self.found.cfo)) if len(self.found) else 0.0)
+        )
         offset = cfo * self.rate / (2 * np.pi)
         self.measures.update(
             cfo=round(cfo, 4), cfo_hz=round(offset, 1), carrier_ppm=round(offset / self.frequency * 1e6, 2)
@@ -237,10 +290,16 @@ class _Examination:
         told = f"{offset / 1e3:+.2f} kHz, {offset / self.frequency * 1e6:+.1f} ppm, {cfo:+.3f} rad/sample"
         if abs(cfo) <= MAX_CFO:
             return Stage(name, True, f"carriers differ by {told}")
-        return Stage(name, False, f"carriers differ by {told}; the receiver takes ±{MAX_CFO:g} rad/sample", (
-            "privsc radio calibrate stores radio.ppm", "a higher radio.sample_rate takes more ppm",
-            "a lower radio.frequency; a common reference (radio.clock_source = \"external\")",
-        ))  # fmt: skip
+        return Stage(
+            name,
+            False,
+            f"carriers differ by {told}; the receiver takes ±{MAX_CFO:g} rad/sample",
+            (
+                "privsc radio calibrate stores radio.ppm",
+                "a higher radio.sample_rate takes more ppm",
+                'a lower radio.frequency; a common reference (radio.clock_source = "external")',
+            ),
+        )
 
     def _clock(self, name: str) -> Stage:
         ppm = clock_ppm(self.found.start, self.train.period)
@@ -249,10 +308,16 @@ class _Examination:
         self.measures["clock_ppm"] = round(ppm, 2)
         if abs(ppm) <= MAX_PPM:
             return Stage(name, True, f"sample clocks differ by {ppm:+.1f} ppm")
-        return Stage(name, False, f"sample clocks differ by {ppm:+.1f} ppm; the receiver takes ±{MAX_PPM:g}", (
-            "does the device really run at radio.sample_rate? probe shows what it can make",
-            "set radio.clock_rate to a multiple of the sample rate", "a common reference for both ends",
-        ))  # fmt: skip
+        return Stage(
+            name,
+            False,
+            f"sample clocks differ by {ppm:+.1f} ppm; the receiver takes ±{MAX_PPM:g}",
+            (
+                "does the device really run at radio.sample_rate? probe shows what it can make",
+                "set radio.clock_rate to a multiple of the sample rate",
+                "a common reference for both ends",
+            ),
+        )
 
     def _continuity(self, name: str) -> Stage:
         jumps = jumped(self.found.start, self.train.period)
@@ -260,10 +325,15 @@ class _Examination:
             return Stage(name, True, "frames keep their distance")
         self.measures["jumps"] = jumps
         shown = ", ".join(f"{jump:+d}" for jump in jumps[:5])
-        return Stage(name, False, f"the stream jumps by {shown} samples, and no device reported a loss", (
-            "a driver that drops buffers silently: lower radio.sample_rate, larger buffers in rx.stream",
-            "a virtual machine or a USB hub in between",
-        ))  # fmt: skip
+        return Stage(
+            name,
+            False,
+            f"the stream jumps by {shown} samples, and no device reported a loss",
+            (
+                "a driver that drops buffers silently: lower radio.sample_rate, larger buffers in rx.stream",
+                "a virtual machine or a USB hub in between",
+            ),
+        )
 
     def _header(self, name: str) -> Stage:
         got, seen = len(self.frames), len(self.found)
@@ -272,10 +342,16 @@ class _Examination:
         if got >= 0.9 * min(seen, self.train.frames):
             return Stage(name, True, f"{got} headers read")
         told = ", ".join(f"{n} x {cause}" for cause, n in refused.items()) or "the pilots do not fit"
-        return Stage(name, False, f"{got} of {seen} headers could be read ({told})", (
-            "do both ends run the same version of the program?", "raise the signal: the header needs some 0 dB of SNR",
-            "strong echoes: lower radio.sample_rate, move the antennas",
-        ))  # fmt: skip
+        return Stage(
+            name,
+            False,
+            f"{got} of {seen} headers could be read ({told})",
+            (
+                "do both ends run the same version of the program?",
+                "raise the signal: the header needs some 0 dB of SNR",
+                "strong echoes: lower radio.sample_rate, move the antennas",
+            ),
+        )
 
     def _payload(self, name: str) -> Stage:
         wrong = self._wrong_messages()
@@ -284,15 +360,23 @@ class _Examination:
         shown = "unknown" if snr is None else f"{snr:.1f} dB"
         if wrong is None or wrong < _WRONG:
             return Stage(name, True, f"{100 * (wrong or 0):.2f} % of the messages are wrong, SNR {shown}")
-        return Stage(name, False, f"{100 * wrong:.1f} % of the messages are wrong at an SNR of {shown}", (
-            f"the codec {self.train.codec} needs some 6 dB: raise gains if the SNR is below that",
-            "the SNR is fine? then both ends have different codec files: privsc models verify",
-            "phase noise or echoes that change within a frame: shorter payloads, a lower sample_rate",
-        ))  # fmt: skip
+        return Stage(
+            name,
+            False,
+            f"{100 * wrong:.1f} % of the messages are wrong at an SNR of {shown}",
+            (
+                f"the codec {self.train.codec} needs some 6 dB: raise gains if the SNR is below that",
+                "the SNR is fine? then both ends have different codec files: privsc models verify",
+                "phase noise or echoes that change within a frame: shorter payloads, a lower sample_rate",
+            ),
+        )
 
     def _wrong_messages(self) -> float | None:
-        rows = [one for one in self.frames if one.header.sequence < self.train.frames
-                and len(one.body) == self.train.bodies.shape[1]]  # fmt: skip
+        rows = [
+            one
+            for one in self.frames
+            if one.header.sequence < self.train.frames and len(one.body) == self.train.bodies.shape[1]
+        ]
         if not rows:
             return None
         k = shipped(self.train.codec).k
@@ -304,8 +388,13 @@ class _Examination:
         good, got = self.measures["frames_good"], len(self.frames)
         if good >= 0.98 * got and got:
             return Stage(name, True, f"{good} of {got} frames are exact")
-        return Stage(name, False, f"{good} of {got} frames are exact, the others hold a few wrong messages", (
-            "a few dB more signal; or a codec of a lower rate (--codec ae8x8), or one with +outer",
-            "pulsed interference (Wi-Fi, radar): another radio.frequency",
-            "the SNR is high? then the sender's memory or its bus is damaged, or it runs another version",
-        ))  # fmt: skip
+        return Stage(
+            name,
+            False,
+            f"{good} of {got} frames are exact, the others hold a few wrong messages",
+            (
+                "a few dB more signal; or a codec of a lower rate (--codec ae8x8), or one with +outer",
+                "pulsed interference (Wi-Fi, radar): another radio.frequency",
+                "the SNR is high? then the sender's memory or its bus is damaged, or it runs another version",
+            ),
+        )

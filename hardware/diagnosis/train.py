@@ -34,14 +34,21 @@ class Train:
         return len(self.payloads)
 
 
-def known_train(frames: int = 40, payload_bytes: int = 256, codec: str = "ae8x8", gap: int = 2048,
-                fault: str | None = None) -> Train:  # fmt: skip
+def known_train(
+    frames: int = 40, payload_bytes: int = 256, codec: str = "ae8x8", gap: int = 2048, fault: str | None = None
+) -> Train:
     """The train that is sent; fault: one of FAULTS, built in on purpose."""
     rng = np.random.default_rng(_SEED)
     payloads = rng.integers(0, 256, (frames, payload_bytes), np.uint8)
     chosen = shipped(codec)
-    headers = frame.headers_for(payloads, payloads.size, kind=Kind.BODY, codec_id=chosen.codec_id, image_id=IMAGE_ID,
-                                k_digest=bytes(frame.DIGEST_BYTES))  # fmt: skip
+    headers = frame.headers_for(
+        payloads,
+        payloads.size,
+        kind=Kind.BODY,
+        codec_id=chosen.codec_id,
+        image_id=IMAGE_ID,
+        k_digest=bytes(frame.DIGEST_BYTES),
+    )
     symbols = modulate(headers, payloads, chosen)[:, TRAINING_SYMBOLS:]
     if fault == "header":
         symbols[:, 100:HEADER_SYMBOLS] = rng.choice(

@@ -75,7 +75,16 @@ def _bare(api: str, arguments: dict[str, str]) -> Profile:
     """A profile that opens a device and sets nothing."""
     side, all_of_it = Side(gain=0.0), ((0.0, 1e12),)
     return Profile(
-        name=arguments.get("label", arguments.get("serial", api)), about="", api=api, duplex="full", package="",
-        device={k: v for k, v in arguments.items() if k not in ("label",)}, frequency=1e9, sample_rate=1e6,
-        limits=Limits(all_of_it, all_of_it), safety=Safety(), tx=side, rx=side,
-    )  # fmt: skip
+        name=arguments.get("label", arguments.get("serial", api)),
+        about="",
+        api=api,
+        duplex="full",
+        package="",
+        device={k: v for k, v in arguments.items() if k not in ("label",)},
+        frequency=1e9,
+        sample_rate=1e6,
+        limits=Limits(all_of_it, all_of_it),
+        safety=Safety(),
+        tx=side,
+        rx=side,
+    )

@@ -137,8 +137,10 @@ class Radio(ABC):
         actual = self._apply()
         rate = actual.get("sample_rate", self.profile.sample_rate)
         if abs(rate - self.profile.sample_rate) > _TOLERANCE * self.profile.sample_rate:
-            raise ProfileError(f"{self.profile.name}: radio.sample_rate: the device makes {rate:g} of it; "
-                               f"choose a rate that it can make; got {self.profile.sample_rate:g}")  # fmt: skip
+            raise ProfileError(
+                f"{self.profile.name}: radio.sample_rate: the device makes {rate:g} of it; "
+                f"choose a rate that it can make; got {self.profile.sample_rate:g}"
+            )
         self.rate = rate
         return actual
 
@@ -175,8 +177,9 @@ class Radio(ABC):
             raise DeviceError(f"{self.profile.name}: the profile has no [{side}]")
         ceiling = self.profile.safety.max_gain
         if side == "tx" and gain > ceiling:
-            raise TransmitRefused(f"{self.profile.name}: tx.gain: must be at most safety.max_gain = {ceiling:g} dB; "
-                                  f"got {gain:g}")  # fmt: skip
+            raise TransmitRefused(
+                f"{self.profile.name}: tx.gain: must be at most safety.max_gain = {ceiling:g} dB; got {gain:g}"
+            )
         return self._set_gain(side, gain, settings.channel)
 
     def new_buffer(self, side: str, count: int) -> np.ndarray:
@@ -223,8 +226,10 @@ def check_device(profile: Profile, device: Description) -> None:
     def refuse(name: str, rule: str, got: Any) -> ProfileError:
         return ProfileError(f"{profile.name}: {name}: {rule} (so says the device, {device.hardware}); got {got!r}")
 
-    for name, source, known in (("radio.clock_source", profile.clock_source, device.clock_sources),
-                                ("radio.time_source", profile.time_source, device.time_sources)):  # fmt: skip
+    for name, source, known in (
+        ("radio.clock_source", profile.clock_source, device.clock_sources),
+        ("radio.time_source", profile.time_source, device.time_sources),
+    ):
         if source and source not in known:
             raise refuse(name, f"must be one of {', '.join(known) or '(none: leave it out)'}", source)
     for name, side, ranges in (("tx", profile.tx, device.tx), ("rx", profile.rx, device.rx)):

@@ -64,8 +64,10 @@ class SoapyRadio(Radio):
         self._streams: dict[str, Any] = {}
         self._device: Any = None
         wanted = dict(profile.device)
-        with _clear(f"{profile.name}: no device answers to {_shown(wanted)} (is it plugged in, and its driver "
-                    f"{profile.package or 'installed'}?)"):  # fmt: skip
+        with _clear(
+            f"{profile.name}: no device answers to {_shown(wanted)} (is it plugged in, and its driver "
+            f"{profile.package or 'installed'}?)"
+        ):
             self._device = soapy.Device(wanted)
 
     def describe(self) -> Description:
@@ -76,11 +78,16 @@ class SoapyRadio(Radio):
             rx_channels = device.getNumChannels(soapy.SOAPY_SDR_RX)
             full = bool(rx_channels and device.getFullDuplex(soapy.SOAPY_SDR_RX, 0))
             return Description(
-                driver=device.getDriverKey(), hardware=device.getHardwareKey(),
-                serial=str(info.get("serial", self.profile.device.get("serial", ""))), tx=sides["tx"], rx=sides["rx"],
-                full_duplex=full, clock_sources=tuple(device.listClockSources()),
-                time_sources=tuple(device.listTimeSources()), has_time=bool(device.hasHardwareTime()),
-            )  # fmt: skip
+                driver=device.getDriverKey(),
+                hardware=device.getHardwareKey(),
+                serial=str(info.get("serial", self.profile.device.get("serial", ""))),
+                tx=sides["tx"],
+                rx=sides["rx"],
+                full_duplex=full,
+                clock_sources=tuple(device.listClockSources()),
+                time_sources=tuple(device.listTimeSources()),
+                has_time=bool(device.hasHardwareTime()),
+            )
 
     def _ranges(self, name: str) -> SideRanges:
         device, way = self._device, _way(name)
@@ -153,10 +160,12 @@ class SoapyRadio(Radio):
         for key, text in side.settings.items():
             put(f"{name}.settings.{key}", device.writeSetting, key, text)
         return {
-            "frequency": device.getFrequency(way, at), "sample_rate": device.getSampleRate(way, at),
-            "bandwidth": device.getBandwidth(way, at), "gain": device.getGain(way, at),
+            "frequency": device.getFrequency(way, at),
+            "sample_rate": device.getSampleRate(way, at),
+            "bandwidth": device.getBandwidth(way, at),
+            "gain": device.getGain(way, at),
             "antenna": device.getAntenna(way, at),
-        }  # fmt: skip
+        }
 
     def start(self, directions: Sequence[str], at: int | None = None) -> None:
         device = self._device

@@ -46,8 +46,10 @@ class UhdRadio(Radio):
         self._first_write = True
         if usrp is None:
             wanted = _arguments(profile.device)
-            with _clear(f"{profile.name}: no USRP answers to {wanted or 'no arguments'} (is it plugged in and powered? "
-                        "uhd_usrp_probe says more)"):  # fmt: skip
+            with _clear(
+                f"{profile.name}: no USRP answers to {wanted or 'no arguments'} (is it plugged in and powered? "
+                "uhd_usrp_probe says more)"
+            ):
                 self._usrp = uhd.usrp.MultiUSRP(wanted)
         self._rx_metadata, self._tx_metadata = uhd.types.RXMetadata(), uhd.types.TXMetadata()
         self._event = uhd.types.TXAsyncMetadata()
@@ -60,11 +62,16 @@ class UhdRadio(Radio):
         with _clear(f"{self.profile.name}: asking for ranges"):
             info = dict(usrp.get_usrp_rx_info(self.profile.rx.channel if self.profile.rx else 0))
             return Description(
-                driver="uhd", hardware=f"{usrp.get_mboard_name(0)} {info.get('rx_subdev_name', '')}".strip(),
-                serial=info.get("mboard_serial", ""), tx=self._ranges("tx"), rx=self._ranges("rx"), full_duplex=True,
-                clock_sources=tuple(usrp.get_clock_sources(0)), time_sources=tuple(usrp.get_time_sources(0)),
+                driver="uhd",
+                hardware=f"{usrp.get_mboard_name(0)} {info.get('rx_subdev_name', '')}".strip(),
+                serial=info.get("mboard_serial", ""),
+                tx=self._ranges("tx"),
+                rx=self._ranges("rx"),
+                full_duplex=True,
+                clock_sources=tuple(usrp.get_clock_sources(0)),
+                time_sources=tuple(usrp.get_time_sources(0)),
                 has_time=True,
-            )  # fmt: skip
+            )
 
     def _ranges(self, name: str) -> SideRanges:
         call = self._call
@@ -80,11 +87,13 @@ class UhdRadio(Radio):
             sample_rate=(_span(call("get", name, "rates", at)),),
             bandwidth=(_span(call("get", name, "bandwidth_range", at)),),
             gain=_span(call("get", name, "gain_range", at)),
-            gains={stage: _span(call("get", name, "gain_range", stage, at))
-                   for stage in call("get", name, "gain_names", at)},
+            gains={
+                stage: _span(call("get", name, "gain_range", stage, at))
+                for stage in call("get", name, "gain_names", at)
+            },
             formats=tuple(_CPU_FORMATS),
             agc=name == "rx" and str(self._usrp.get_mboard_name(0)).startswith(("B2", "E3")),
-        )  # fmt: skip
+        )
 
     def _call(self, verb: str, side: str, what: str, *values: Any) -> Any:
         return getattr(self._usrp, f"{verb}_{side}_{what}")(*values)
@@ -135,10 +144,12 @@ class UhdRadio(Radio):
                 f"{profile.name}: {name}.settings.{key}: UHD has no settings; use device or stream arguments"
             )
         return {
-            "frequency": self._call("get", name, "freq", at), "sample_rate": self._call("get", name, "rate", at),
-            "bandwidth": self._call("get", name, "bandwidth", at), "gain": self._call("get", name, "gain", at),
+            "frequency": self._call("get", name, "freq", at),
+            "sample_rate": self._call("get", name, "rate", at),
+            "bandwidth": self._call("get", name, "bandwidth", at),
+            "gain": self._call("get", name, "gain", at),
             "antenna": self._call("get", name, "antenna", at),
-        }  # fmt: skip
+        }
 
     def _stream_arguments(self, side: Side) -> Any:
         arguments = uhd.usrp.StreamArgs(_CPU_FORMATS[side.format], "sc16")

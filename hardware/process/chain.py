@@ -54,9 +54,15 @@ class Chain:
     """One receiver. noise_db: [dB of full scale] power per sample of white noise that is added first, None for none;
     seed: of that noise; tell: called with each frame. digest: SHA-256 over headers and bodies of all frames."""
 
-    def __init__(self, name: str, *, noise_db: float | None = None, seed: int = 0,
-                 tell: Callable[[str, BurstFrame], None] = lambda name, frame: None,
-                 batch: int = BATCH) -> None:  # fmt: skip
+    def __init__(
+        self,
+        name: str,
+        *,
+        noise_db: float | None = None,
+        seed: int = 0,
+        tell: Callable[[str, BurstFrame], None] = lambda name, frame: None,
+        batch: int = BATCH,
+    ) -> None:
         self.name, self._tell = name, tell
         self.receiver = StreamReceiver(batch=batch)
         self._noise = None if noise_db is None else np.float32(10 ** (noise_db / 20) / np.sqrt(2))
@@ -99,11 +105,17 @@ class Chain:
             return round(total / count, digits) if count else None
 
         return {
-            "frames": count, "crc_ok": tally.good, "skipped": tally.skipped, "kinds": dict(tally.kinds),
+            "frames": count,
+            "crc_ok": tally.good,
+            "skipped": tally.skipped,
+            "kinds": dict(tally.kinds),
             "snr_db": mean(tally.snr_db, 2),
-            "cfo": mean(tally.cfo, 6), "clock_ppm": mean(tally.clock_ppm, 2), "counts": dict(self.receiver.counts),
-            "refusals": {cause: n for cause, n in self.receiver.refusals.items() if n}, "digest": self.digest,
-        }  # fmt: skip
+            "cfo": mean(tally.cfo, 6),
+            "clock_ppm": mean(tally.clock_ppm, 2),
+            "counts": dict(self.receiver.counts),
+            "refusals": {cause: n for cause, n in self.receiver.refusals.items() if n},
+            "digest": self.digest,
+        }
 
 
 def frame_event(name: str, frame: BurstFrame) -> tuple[dict, dict[str, np.ndarray]]:

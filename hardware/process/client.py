@@ -83,12 +83,15 @@ class Station:
             self._socket.bind(endpoint)
             command = [self._python, "-m", "hardware.process.station", "--endpoint", endpoint]
             # a group of its own: Ctrl-C in the terminal reaches us, and we end it in order
-            self._process = subprocess.Popen(command, cwd=ROOT, env=environment(), stdin=subprocess.PIPE,
-                                             start_new_session=True)  # fmt: skip
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, env=environment(), stdin=subprocess.PIPE, start_new_session=True
+            )
         except OSError as error:
             self.close()
-            raise StationError(f"{self._python} cannot be run ({error.strerror}); the radio side needs the "
-                               "distribution's Python with python3-numpy, -scipy and -zmq") from error  # fmt: skip
+            raise StationError(
+                f"{self._python} cannot be run ({error.strerror}); the radio side needs the "
+                "distribution's Python with python3-numpy, -scipy and -zmq"
+            ) from error
         except zmq.ZMQError as error:
             self.close()
             raise StationError(f"no socket can be made in {self._folder} ({error})") from error
@@ -99,13 +102,15 @@ class Station:
         assert self._process is not None
         return self._process.pid
 
-    def ask(self, op: str, *, buffers: Mapping[str, np.ndarray] | None = None, timeout: float = 60.0,
-            **params: Any) -> dict[str, Any]:  # fmt: skip
+    def ask(
+        self, op: str, *, buffers: Mapping[str, np.ndarray] | None = None, timeout: float = 60.0, **params: Any
+    ) -> dict[str, Any]:
         """A request's result; raises StationError with the radio process's own line where it refuses."""
         return self.ask_for(op, buffers=buffers, timeout=timeout, **params)[0]
 
-    def ask_for(self, op: str, *, buffers: Mapping[str, np.ndarray] | None = None, timeout: float = 60.0,
-                **params: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:  # fmt: skip
+    def ask_for(
+        self, op: str, *, buffers: Mapping[str, np.ndarray] | None = None, timeout: float = 60.0, **params: Any
+    ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """As ``ask``, with the buffers of the answer."""
         self._number += 1
         until = time.monotonic() + timeout
@@ -138,12 +143,14 @@ class Station:
             part = samples[first : first + _PIECE].view(np.float32)
             self.ask("load", buffers={"samples": part}, first=first == 0)
 
-    def capture(self, count: int, *, skip: float = 0.0, settings: Sequence[tuple[int, str, str]] = (),
-                timeout: float = 60.0) -> tuple[np.ndarray, dict[str, Any]]:  # fmt: skip
+    def capture(
+        self, count: int, *, skip: float = 0.0, settings: Sequence[tuple[int, str, str]] = (), timeout: float = 60.0
+    ) -> tuple[np.ndarray, dict[str, Any]]:
         """The next samples, [at most count] complex64, and what the device said about them. skip: [s] thrown away
         first. settings: (after so many samples, name, value) for the driver."""
-        told, buffers = self.ask_for("capture", samples=count, skip=skip, settings=[list(one) for one in settings],
-                                     timeout=timeout)  # fmt: skip
+        told, buffers = self.ask_for(
+            "capture", samples=count, skip=skip, settings=[list(one) for one in settings], timeout=timeout
+        )
         return buffers["samples"].view(np.complex64), told
 
     def _receive(self, seconds: float) -> messages.Message | None:
@@ -160,8 +167,10 @@ class Station:
     def _still_there(self, what: str) -> None:
         code = None if self._process is None else self._process.poll()
         if code is not None:
-            raise StationError(f"{what}: the radio process ended with code {code}; its message is above (it needs "
-                               "python3-numpy, python3-scipy and python3-zmq)")  # fmt: skip
+            raise StationError(
+                f"{what}: the radio process ended with code {code}; its message is above (it needs "
+                "python3-numpy, python3-scipy and python3-zmq)"
+            )
 
     def close(self) -> None:
         """End the process: device off, files closed."""

@@ -114,8 +114,10 @@ class Station:
             if events:
                 self.tell(*frame_event(name, frame))
 
-        self.chains = [Chain(one["name"], noise_db=one.get("noise_db"), seed=one.get("seed", 0), tell=told)
-                       for one in params.get("chains", [])]  # fmt: skip
+        self.chains = [
+            Chain(one["name"], noise_db=one.get("noise_db"), seed=one.get("seed", 0), tell=told)
+            for one in params.get("chains", [])
+        ]
         self.gaps = []
         if params.get("record"):
             self._file = Path(params["record"]).open("wb", buffering=1 << 20)  # noqa: SIM115 (closed by _close_file)
@@ -240,9 +242,15 @@ class Station:
         """A file of samples through chains, as they came live. format: CF32 or CS16."""
         kind = np.complex64 if params["format"] == "CF32" else np.int16
         size = 8 if params["format"] == "CF32" else 4
-        chains = [Chain(one["name"], noise_db=one.get("noise_db"), seed=one.get("seed", 0),
-                        tell=lambda name, frame: self.outbox.put(messages.encode(*_numbered(frame_event(name, frame)))))
-                  for one in params["chains"]]  # fmt: skip
+        chains = [
+            Chain(
+                one["name"],
+                noise_db=one.get("noise_db"),
+                seed=one.get("seed", 0),
+                tell=lambda name, frame: self.outbox.put(messages.encode(*_numbered(frame_event(name, frame)))),
+            )
+            for one in params["chains"]
+        ]
         total = 0
         with Path(params["path"]).open("rb") as file:
             while data := file.read(BLOCK * size):

@@ -75,15 +75,26 @@ class Level:
             total, peak, clips, count = self._take()
         if count == 0:
             return {"dbfs": None, "peak": None, "clipped": None}
-        return {"dbfs": round(float(10 * np.log10(max(total / count, 1e-20))), 1), "peak": round(peak, 4),
-                "clipped": clips / count}  # fmt: skip
+        return {
+            "dbfs": round(float(10 * np.log10(max(total / count, 1e-20))), 1),
+            "peak": round(peak, 4),
+            "clipped": clips / count,
+        }
 
 
 class Receiving:
     """Receive and processing thread of one radio. blocks: of the ring; file: takes the raw samples as they came."""
 
-    def __init__(self, radio: Radio, consumers: list[Consumer], *, blocks: int = 64, block: int = BLOCK,
-                 file: BinaryIO | None = None, gap: Callable[[Gap], None] = lambda gap: None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        radio: Radio,
+        consumers: list[Consumer],
+        *,
+        blocks: int = 64,
+        block: int = BLOCK,
+        file: BinaryIO | None = None,
+        gap: Callable[[Gap], None] = lambda gap: None,
+    ) -> None:
         self.radio, self.consumers, self.file, self._tell_gap = radio, consumers, file, gap
         self.block = block
         self.counts: Counter[str] = Counter()
@@ -99,8 +110,10 @@ class Receiving:
         for index in range(blocks):
             self._free.put(index)
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._guard, args=(work,), name=work.__name__, daemon=True)
-                         for work in (self._receive, self._process)]  # fmt: skip
+        self._threads = [
+            threading.Thread(target=self._guard, args=(work,), name=work.__name__, daemon=True)
+            for work in (self._receive, self._process)
+        ]
 
     def start(self) -> None:
         """The radio's "rx" must be started."""
@@ -231,8 +244,9 @@ class Sending:
     the last sample is on the air, not when the device's buffer has taken it.
     """
 
-    def __init__(self, radio: Radio, samples: np.ndarray, *, at: int | None = None, repeat: int = 1,
-                 piece: int = BLOCK) -> None:  # fmt: skip
+    def __init__(
+        self, radio: Radio, samples: np.ndarray, *, at: int | None = None, repeat: int = 1, piece: int = BLOCK
+    ) -> None:
         radio.require_transmit()
         self.radio, self.at, self.repeat, self.piece = radio, at, repeat, piece
         assert radio.profile.tx is not None

@@ -31,8 +31,16 @@ class Reader:
             raise self.error(name, "must be a table", tables[name])
         return tables[name]
 
-    def number(self, table: Mapping[str, Any], name: str, at: str = "", *, default: float | None = None,
-               low: float, high: float) -> float:  # fmt: skip
+    def number(
+        self,
+        table: Mapping[str, Any],
+        name: str,
+        at: str = "",
+        *,
+        default: float | None = None,
+        low: float,
+        high: float,
+    ) -> float:
         value = table.get(name, default)
         if value is None:
             raise self.error(at + name, "is missing", None)
@@ -59,15 +67,17 @@ class Reader:
             raise self.error(at + name, "must be text", value)
         return value
 
-    def choice(self, table: Mapping[str, Any], name: str, known: Sequence[str], at: str = "", *,
-               default: str | None = None) -> str:  # fmt: skip
+    def choice(
+        self, table: Mapping[str, Any], name: str, known: Sequence[str], at: str = "", *, default: str | None = None
+    ) -> str:
         value = table.get(name, default)
         if value not in known:
             raise self.error(at + name, f"must be one of {', '.join(known)}", value)
         return str(value)
 
-    def strings(self, table: Mapping[str, Any], name: str, at: str = "", *,
-                default: Mapping[str, str] | None = None) -> dict[str, str]:  # fmt: skip
+    def strings(
+        self, table: Mapping[str, Any], name: str, at: str = "", *, default: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
         value = table.get(name, default)
         if not isinstance(value, Mapping):
             raise self.error(at + name, "must be a table of text", value)
@@ -85,8 +95,9 @@ class Reader:
             raise self.error(at + name, "must be [lowest, highest]", value)
         return float(value[0]), float(value[1])
 
-    def spans(self, table: Mapping[str, Any], name: str, at: str, *,
-              default: tuple[Span, ...] | None = None) -> tuple[Span, ...]:  # fmt: skip
+    def spans(
+        self, table: Mapping[str, Any], name: str, at: str, *, default: tuple[Span, ...] | None = None
+    ) -> tuple[Span, ...]:
         value = table.get(name, default)
         if value is None:
             raise self.error(at + name, "is missing", None)

@@ -294,8 +294,9 @@ def _check(profile: Profile, read: Reader) -> None:
             if not setting:
                 raise read.error(f"{name}.settings", "a setting needs a name", setting)
     if not profile.safety.ask and not profile.virtual:
-        raise read.error("safety.ask", "must be true for a radio that can transmit; only the virtual one may say "
-                         "false", False)  # fmt: skip
+        raise read.error(
+            "safety.ask", "must be true for a radio that can transmit; only the virtual one may say false", False
+        )
     if profile.tx is not None:
         check_transmission(profile, read.where)
 
@@ -312,8 +313,9 @@ def check_transmission(profile: Profile, where: str | None = None) -> None:
         raise read.error(
             "radio.frequency",
             f"the signal would occupy {low / 1e6:.3f} to {high / 1e6:.3f} MHz, safety.frequencies allows {allowed}; "
-            "choose another frequency or a lower sample_rate", profile.frequency,
-        )  # fmt: skip
+            "choose another frequency or a lower sample_rate",
+            profile.frequency,
+        )
     total = sum(profile.tx.gains.values()) if profile.tx.gain is None else profile.tx.gain
     if total > profile.safety.max_gain:
         raise read.error("tx.gain", f"must be at most safety.max_gain = {profile.safety.max_gain:g} dB", total)

@@ -54,9 +54,12 @@ class Segment:
         if taps.ndim != 2 or taps.dtype != np.complex64:
             raise ImpulseError(f"taps must be [knots, L] complex64, got {taps.dtype} of shape {list(taps.shape)}")
         knots, length = taps.shape
-        for name, value, high in (("knots", knots, MAX_KNOTS), ("taps", length, MAX_TAPS),
-                                  ("samples", self.samples, MAX_SAMPLES),
-                                  ("spacing", self.spacing, MAX_SAMPLES)):  # fmt: skip
+        for name, value, high in (
+            ("knots", knots, MAX_KNOTS),
+            ("taps", length, MAX_TAPS),
+            ("samples", self.samples, MAX_SAMPLES),
+            ("spacing", self.spacing, MAX_SAMPLES),
+        ):
             if not 1 <= value <= high:
                 raise ImpulseError(f"{name} of a segment must be 1 to {high}, got {value}")
         if knots > 1 and (knots - 1) * self.spacing < self.samples:
@@ -67,9 +70,17 @@ class Segment:
 
 def encode(segment: Segment) -> list[bytes]:
     """The two parts of a segment's message."""
-    header = {"privsc_impulses": VERSION, "stream": segment.stream, "sequence": segment.sequence,
-              "channel": segment.channel, "sample_rate": segment.sample_rate, "first_lag": segment.first_lag,
-              "spacing": segment.spacing, "samples": segment.samples, "shape": list(segment.taps.shape)}  # fmt: skip
+    header = {
+        "privsc_impulses": VERSION,
+        "stream": segment.stream,
+        "sequence": segment.sequence,
+        "channel": segment.channel,
+        "sample_rate": segment.sample_rate,
+        "first_lag": segment.first_lag,
+        "spacing": segment.spacing,
+        "samples": segment.samples,
+        "shape": list(segment.taps.shape),
+    }
     return [json.dumps(header, allow_nan=False).encode(), np.ascontiguousarray(segment.taps).tobytes()]
 
 
@@ -89,8 +100,12 @@ def decode(parts: Sequence[bytes]) -> Segment:
         raise ImpulseError("shape of a segment must be [knots, L]")
     if 8 * math.prod(shape) != len(parts[1]):
         raise ImpulseError(f"{len(parts[1])} bytes are no taps of shape {shape}")
-    for name, low, high in (("samples", 1, MAX_SAMPLES), ("spacing", 1, MAX_SAMPLES), ("sequence", 0, MAX_SAMPLES),
-                            ("first_lag", -MAX_TAPS, MAX_TAPS)):  # fmt: skip
+    for name, low, high in (
+        ("samples", 1, MAX_SAMPLES),
+        ("spacing", 1, MAX_SAMPLES),
+        ("sequence", 0, MAX_SAMPLES),
+        ("first_lag", -MAX_TAPS, MAX_TAPS),
+    ):
         if not _whole(header.get(name), low, high):
             raise ImpulseError(f"{name} of a segment must be a whole number from {low} to {high}")
     rate = header.get("sample_rate")
@@ -98,8 +113,16 @@ def decode(parts: Sequence[bytes]) -> Segment:
         raise ImpulseError("sample_rate of a segment must be a positive number [Hz]")
     words = [str(header.get(name, ""))[:64] for name in ("stream", "channel")]
     taps = np.frombuffer(parts[1], np.complex64).reshape(shape)
-    return Segment(taps, header["samples"], header["spacing"], header["first_lag"], words[0], header["sequence"],
-                   words[1], float(rate))  # fmt: skip
+    return Segment(
+        taps,
+        header["samples"],
+        header["spacing"],
+        header["first_lag"],
+        words[0],
+        header["sequence"],
+        words[1],
+        float(rate),
+    )
 
 
 def _whole(value: object, low: int, high: int) -> bool:

@@ -70,9 +70,15 @@ class Channel:
             raise ChannelError(f"no channel named {self.name!r}: choose one of {', '.join(CHANNELS)}")
         if not math.isfinite(self.snr_db) or abs(self.snr_db) > 200:
             raise ChannelError(f"snr_db must be a finite number of dB within -200 to 200, got {self.snr_db}")
-        for name, low, high in (("seed", 0, (1 << 63) - 1), ("rx_antennas", 1, 16), ("delay_spread", 0.0, 1e-3),
-                                ("carrier", 1e6, 1e12), ("speed", 0.0, 1e4), ("sample_rate", 1e3, 2e9),
-                                ("correlation", 0.0, 1.0)):  # fmt: skip
+        for name, low, high in (
+            ("seed", 0, (1 << 63) - 1),
+            ("rx_antennas", 1, 16),
+            ("delay_spread", 0.0, 1e-3),
+            ("carrier", 1e6, 1e12),
+            ("speed", 0.0, 1e4),
+            ("sample_rate", 1e3, 2e9),
+            ("correlation", 0.0, 1.0),
+        ):
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ChannelError(f"{name} must be {low} to {high}, got {value}")
@@ -140,13 +146,32 @@ class Channel:
         if kind == "RAYLEIGH":
             return RayleighBlockFading(num_rx=1, num_rx_ant=self.rx_antennas, num_tx=1, num_tx_ant=1, device="cpu")
         if kind == "TDL":
-            return TDL(letter, self.delay_spread, self.carrier, min_speed=self.speed, num_rx_ant=self.rx_antennas,
-                       device="cpu")  # fmt: skip
-        arrays = [PanelArray(num_rows_per_panel=1, num_cols_per_panel=count, polarization="single",
-                             polarization_type="V", antenna_pattern="omni", carrier_frequency=self.carrier,
-                             device="cpu") for count in (1, self.rx_antennas)]  # fmt: skip
-        return CDL(letter, self.delay_spread, self.carrier, ut_array=arrays[0], bs_array=arrays[1], direction="uplink",
-                   min_speed=self.speed, max_speed=self.speed, device="cpu")  # fmt: skip
+            return TDL(
+                letter, self.delay_spread, self.carrier, min_speed=self.speed, num_rx_ant=self.rx_antennas, device="cpu"
+            )
+        arrays = [
+            PanelArray(
+                num_rows_per_panel=1,
+                num_cols_per_panel=count,
+                polarization="single",
+                polarization_type="V",
+                antenna_pattern="omni",
+                carrier_frequency=self.carrier,
+                device="cpu",
+            )
+            for count in (1, self.rx_antennas)
+        ]
+        return CDL(
+            letter,
+            self.delay_spread,
+            self.carrier,
+            ut_array=arrays[0],
+            bs_array=arrays[1],
+            direction="uplink",
+            min_speed=self.speed,
+            max_speed=self.speed,
+            device="cpu",
+        )
 
     def _fade(self, x: np.ndarray, block_starts: np.ndarray | None) -> np.ndarray:
         """x [N] to [A, N] complex64 before noise."""

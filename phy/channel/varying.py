@@ -1,7 +1,7 @@
 """A filter whose taps change with every sample: y[n] = sum over j of h[n, j] x[n - j], as Sionna's ApplyTimeChannel.
 
-    Segment: taps at knots ──linear in between──► h[n, L]
-    x, in pieces of any length ──windows [n, L]──► two products a sample, one for the knot before, one after ──► y
+Segment: taps at knots ──linear in between──► h[n, L]
+x, in pieces of any length ──windows [n, L]──► two products a sample, one for the knot before, one after ──► y
 """
 
 from __future__ import annotations
@@ -81,8 +81,11 @@ class VaryingFilter:
         first = min(-self._at % spacing, count)  # up to the next knot, whole intervals, the rest
         whole = (count - first) // spacing
         y = np.empty(count, np.complex64)
-        for begin, intervals, size in ((0, 1, first), (first, whole, spacing),
-                                       (first + whole * spacing, 1, count - first - whole * spacing)):  # fmt: skip
+        for begin, intervals, size in (
+            (0, 1, first),
+            (first, whole, spacing),
+            (first + whole * spacing, 1, count - first - whole * spacing),
+        ):
             if intervals * size:
                 part = windows[begin : begin + intervals * size].reshape(intervals, size, -1)
                 y[begin : begin + intervals * size] = self._intervals(part, segment, self._at + begin)

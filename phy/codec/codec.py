@@ -166,8 +166,15 @@ class Codec:
         arrays: dict[str, Any] = {"codebook": self.codebook}
         for i, (weight, bias) in enumerate(self.demapper):
             arrays[f"w{i}"], arrays[f"b{i}"] = weight, bias
-        info = {"format": FORMAT, "name": self.name, "codec_id": self.codec_id, "k": self.k, "real": self.real,
-                "layers": len(self.demapper), "training": self.training}  # fmt: skip
+        info = {
+            "format": FORMAT,
+            "name": self.name,
+            "codec_id": self.codec_id,
+            "k": self.k,
+            "real": self.real,
+            "layers": len(self.demapper),
+            "training": self.training,
+        }
         arrays["info"] = np.frombuffer(json.dumps(info, sort_keys=True).encode(), np.uint8)
         temporary = path.with_name(path.name + ".part")
         try:
@@ -194,8 +201,15 @@ class Codec:
                 if info.get("format") != FORMAT:
                     raise CodecError(f"{path.name} is not a {FORMAT} file: train it again with this version")
                 layers = tuple((file[f"w{i}"], file[f"b{i}"]) for i in range(int(info["layers"])))
-                return cls(str(info["name"]), int(info["codec_id"]), int(info["k"]), file["codebook"],
-                           bool(info["real"]), layers, dict(info["training"]))  # fmt: skip
+                return cls(
+                    str(info["name"]),
+                    int(info["codec_id"]),
+                    int(info["k"]),
+                    file["codebook"],
+                    bool(info["real"]),
+                    layers,
+                    dict(info["training"]),
+                )
         except FileNotFoundError:
             raise CodecError(f"no codec file {path}") from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:

@@ -140,8 +140,15 @@ def simulate(one: Scheme, eb_n0_db: float, *, errors: int = 100, blocks: int = 1
     return Point(one.name, eb_n0_db, done, wrong)
 
 
-def required_eb_n0_db(one: Scheme, target: float = 1e-3, *, low: float = 0.0, high: float = 12.0,
-                      errors: int = 4000, blocks: int = 20_000_000) -> float:  # fmt: skip
+def required_eb_n0_db(
+    one: Scheme,
+    target: float = 1e-3,
+    *,
+    low: float = 0.0,
+    high: float = 12.0,
+    errors: int = 4000,
+    blocks: int = 20_000_000,
+) -> float:
     """Eb/N0 [dB] at which the block error rate is ``target``: a coarse bisection, then a straight line through log10
     BLER at three points 0.2 dB apart, each of ``errors`` block errors."""
     while high - low > 0.25:
@@ -159,8 +166,10 @@ def read_points(path: Path) -> list[Point]:
         return []
     try:
         with path.open(newline="") as file:
-            return [Point(row["scheme"], float(row["eb_n0_db"]), int(row["blocks"]), int(row["errors"]))
-                    for row in csv.DictReader(file)]  # fmt: skip
+            return [
+                Point(row["scheme"], float(row["eb_n0_db"]), int(row["blocks"]), int(row["errors"]))
+                for row in csv.DictReader(file)
+            ]
     except (KeyError, TypeError, ValueError):
         raise PhyError(f"{path} is not a file of this program: delete it or choose another --out") from None
 
@@ -204,8 +213,22 @@ def plot(points: list[Point], path: Path) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Command line; bad input ends in one line on stderr and exit code 2."""
     parser = argparse.ArgumentParser(prog="python -m phy.evaluation.bler", description="Block error rate against Eb/N0")
-    parser.add_argument("--schemes", nargs="+", default=["real-2-2", "real-7-4", "real-8-8", "bpsk-2-2", "bpsk-8-8",
-                        "hamming-hard", "hamming-ml", "image8x4", "ae8x4", "qam16-ldpc-512-1024"])  # fmt: skip
+    parser.add_argument(
+        "--schemes",
+        nargs="+",
+        default=[
+            "real-2-2",
+            "real-7-4",
+            "real-8-8",
+            "bpsk-2-2",
+            "bpsk-8-8",
+            "hamming-hard",
+            "hamming-ml",
+            "image8x4",
+            "ae8x4",
+            "qam16-ldpc-512-1024",
+        ],
+    )
     parser.add_argument("--from", dest="first", type=float, default=0.0)
     parser.add_argument("--to", dest="last", type=float, default=8.0)
     parser.add_argument("--step", type=float, default=1.0)

@@ -43,8 +43,11 @@ def card(codec: Codec) -> str:
         f"{plan['batch']} growing {plan['growth']}-fold, learning rate {plan['learning_rate']} falling as a cosine, "
         f"seed {plan['seed']}. Power: mean energy 1 per channel use over {rule}. Message cost "
         f"{plan['message_cost']:g}"
-        + (": likely confusions are near in sample value, at the price of a higher message error rate."
-           if plan["message_cost"] else " (plain: every confusion counts the same)."),
+        + (
+            ": likely confusions are near in sample value, at the price of a higher message error rate."
+            if plan["message_cost"]
+            else " (plain: every confusion counts the same)."
+        ),
         "",
         f"Made by `python -m phy.training.family {codec.name}`; uniform random messages, no other data.",
         "",
@@ -61,8 +64,11 @@ def card(codec: Codec) -> str:
         shown = "no error" if best.errors == 0 else f"{best.psnr_db:.1f}"
         lines.append(f"| {snr_db} | {_rate(best)} | {_rate(neural)} | {shown} |")
     required = required_eb_n0_db(codec_scheme(codec), 1e-3, errors=4000)
-    lines += ["", f"Eb/N0 at message error rate 1e-3 (ML): {required:.2f} dB. Peak over mean power of the symbols: "
-              f"{metrics.papr_db(codec.codebook):.1f} dB."]  # fmt: skip
+    lines += [
+        "",
+        f"Eb/N0 at message error rate 1e-3 (ML): {required:.2f} dB. Peak over mean power of the symbols: "
+        f"{metrics.papr_db(codec.codebook):.1f} dB.",
+    ]
     if codec.name in _PLAIN_OF:
         lines += ["", _comparison(codec, shipped(_PLAIN_OF[codec.name]))]
     lines += [

@@ -15,8 +15,9 @@ from phy.errors import CodecError
 from phy.evaluation.baselines import from_db
 
 
-def qam_ldpc_errors(bits: int, k: int, n: int,
-                    iterations: int = 20) -> Callable[[float, int, np.random.Generator], int]:  # fmt: skip
+def qam_ldpc_errors(
+    bits: int, k: int, n: int, iterations: int = 20
+) -> Callable[[float, int, np.random.Generator], int]:
     """Block-error counter of a rate k/n 5G LDPC code on 2^bits-QAM, n / bits complex channel uses a block.
 
     Returns errors(eb_n0_db, blocks, rng): blocks of k bits with at least one wrong bit after ``iterations`` of belief

@@ -66,10 +66,18 @@ class Mcs:
 MCS_TABLE = tuple(
     Mcs(bits, Fraction(rate), threshold)
     for bits, rate, threshold in (
-        (2, "1/5", -3.25), (2, "1/3", -1.0), (2, "1/2", 1.5), (2, "2/3", 3.5), (4, "1/2", 7.0), (4, "2/3", 9.25),
-        (6, "1/2", 11.0), (6, "2/3", 14.25), (6, "5/6", 17.25), (8, "3/4", 20.75),
+        (2, "1/5", -3.25),
+        (2, "1/3", -1.0),
+        (2, "1/2", 1.5),
+        (2, "2/3", 3.5),
+        (4, "1/2", 7.0),
+        (4, "2/3", 9.25),
+        (6, "1/2", 11.0),
+        (6, "2/3", 14.25),
+        (6, "5/6", 17.25),
+        (8, "3/4", 20.75),
     )
-)  # fmt: skip
+)
 """Thresholds [dB]: as `python -m phy.evaluation.ldpc_link` prints them, 25 November 2026."""
 
 
@@ -84,8 +92,7 @@ class LdpcLink:
         self._check = CRCDecoder(self._crc, device="cpu")
         self._encoder = LDPC5GEncoder(mcs.k, BLOCK, num_bits_per_symbol=mcs.bits, device="cpu")
         self._decoders = [
-            LDPC5GDecoder(self._encoder, num_iter=n, hard_out=True, return_infobits=True, device="cpu")
-            for n in PASSES
+            LDPC5GDecoder(self._encoder, num_iter=n, hard_out=True, return_infobits=True, device="cpu") for n in PASSES
         ]
         self._mapper = Mapper("qam", mcs.bits, device="cpu")
         self._demapper = Demapper("app", "qam", mcs.bits, device="cpu")
@@ -149,8 +156,11 @@ def main() -> None:
         efficiency = mcs.bits * float(mcs.rate)
         limit = 10 * np.log10(2**efficiency - 1)
         start = round(4 * (limit + 1.0)) / 4
-        print(f"{mcs!s:14} {efficiency:.2f} bit/use  capacity from {limit:5.2f} dB  threshold "
-              f"{measure_threshold(mcs, start):6.2f} dB", flush=True)  # fmt: skip
+        print(
+            f"{mcs!s:14} {efficiency:.2f} bit/use  capacity from {limit:5.2f} dB  threshold "
+            f"{measure_threshold(mcs, start):6.2f} dB",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -44,8 +44,9 @@ def awgn(x: np.ndarray, noise_power: float, real: bool, rng: np.random.Generator
     return x + scale * noise
 
 
-def measure(codec: Codec, snr_db: float, messages: int, seed: int,
-            demap: Callable[[np.ndarray], np.ndarray] | None = None) -> Measured:  # fmt: skip
+def measure(
+    codec: Codec, snr_db: float, messages: int, seed: int, demap: Callable[[np.ndarray], np.ndarray] | None = None
+) -> Measured:
     """Uniform messages through AWGN at Es/N0 [dB] per channel use, with the ML demapper or another one."""
     rng = np.random.default_rng(seed)
     sent = rng.integers(0, 1 << codec.k, messages)

@@ -69,8 +69,10 @@ def _fixed(path: Impairments, rng: np.random.Generator) -> Callable[[np.ndarray,
 def cfo(count: int, rng: np.random.Generator) -> None:
     """PER at the ends of the frequency range against PER at none, where one frame in some tens is lost."""
     rows = []
-    for name, frames, snr in (("short, 72 B", short_frames(count, rng), 1.75),
-                              ("image, 128 B, ae8x8", image_frames(count, 128, "ae8x8", rng), 5.5)):  # fmt: skip
+    for name, frames, snr in (
+        ("short, 72 B", short_frames(count, rng), 1.75),
+        ("image, 128 B, ae8x8", image_frames(count, 128, "ae8x8", rng), 5.5),
+    ):
         for offset in (0.0, 0.1, 0.2, 0.3, -0.3):
             tally = run_trials(frames, _fixed(Impairments(cfo=offset), rng), noise_variance(snr, 2), rng)
             rows.append([name, f"{snr:.2f}", f"{offset:+.1f}", _per(tally), f"{np.std(tally.cfo):.1e}"])
@@ -106,17 +108,22 @@ def tdl(count: int, rng: np.random.Generator) -> None:
     delays = np.asarray(delays.detach().cpu()).reshape(count, -1) * 10e6
     unit = gains / np.sqrt(np.sum(np.abs(gains) ** 2, axis=1, keepdims=True))
     rows = []
-    for name, frames in (("short, 72 B", short_frames(count, rng)),
-                         ("image, 128 B, ae8x4+outer", image_frames(count, 128, "ae8x4+outer", rng)),
-                         ("image, 128 B, ae8x8", image_frames(count, 128, "ae8x8", rng))):  # fmt: skip
+    for name, frames in (
+        ("short, 72 B", short_frames(count, rng)),
+        ("image, 128 B, ae8x4+outer", image_frames(count, 128, "ae8x4+outer", rng)),
+        ("image, 128 B, ae8x8", image_frames(count, 128, "ae8x8", rng)),
+    ):
         for fading, chosen in (("mean power 1", gains), ("every draw power 1", unit)):
             for equalise in (True, False):
                 receiver = StreamReceiver(frames.layout, frames.frame_format, equalise=equalise)
                 tally = run_trials(frames, _paths(chosen, delays), noise_variance(15.0, 2), rng, receiver=receiver)
                 output = f"{np.median(tally.snr_db or [np.nan]):.1f}"
                 rows.append([name, fading, "on" if equalise else "off", _per(tally), output])
-    _table("TDL-C, 300 ns, 10 Msps, 15 dB, one draw a frame",
-           ["frame", "normalised", "equaliser", "PER", "median SNR out dB"], rows)  # fmt: skip
+    _table(
+        "TDL-C, 300 ns, 10 Msps, 15 dB, one draw a frame",
+        ["frame", "normalised", "equaliser", "PER", "median SNR out dB"],
+        rows,
+    )
 
 
 def _paths(gains: np.ndarray, delays: np.ndarray) -> Callable[[np.ndarray, int], np.ndarray]:
@@ -128,8 +135,12 @@ def false(count: int, rng: np.random.Generator) -> None:
     rows = []
     step = 1 << 20
     tenth = count // 10 or 1
-    for name, millions in (("white noise", count), ("sine, 40 dB above noise", tenth),
-                           ("QPSK, other rate and pulse", tenth), ("noise, half band", tenth)):  # fmt: skip
+    for name, millions in (
+        ("white noise", count),
+        ("sine, 40 dB above noise", tenth),
+        ("QPSK, other rate and pulse", tenth),
+        ("noise, half band", tenth),
+    ):
         receivers = (StreamReceiver(), StreamReceiver(SHORT_LAYOUT, ShortFormat()))
         found, seconds = [0, 0], 0.0
         for k in range(max(1, round(millions * 1e6 / step))):
@@ -187,18 +198,27 @@ def delivery(count: int, rng: np.random.Generator) -> None:
     """Everything at once at 10 dB: CFO to ±0.3 rad/sample, clock to ±50 ppm, delay, phase."""
 
     def impair(burst: np.ndarray, _: int) -> np.ndarray:
-        path = Impairments(cfo=rng.uniform(-0.3, 0.3), clock_ppm=rng.uniform(-50, 50), delay=rng.uniform(0, 1),
-                           phase=rng.uniform(0, 6.28))  # fmt: skip
+        path = Impairments(
+            cfo=rng.uniform(-0.3, 0.3),
+            clock_ppm=rng.uniform(-50, 50),
+            delay=rng.uniform(0, 1),
+            phase=rng.uniform(0, 6.28),
+        )
         return path.apply(burst, rng)
 
     rows = []
-    for name, frames in (("image, 128 B, ae8x8", image_frames(count, 128, "ae8x8", rng)),
-                         ("short, 72 B", short_frames(count, rng))):  # fmt: skip
+    for name, frames in (
+        ("image, 128 B, ae8x8", image_frames(count, 128, "ae8x8", rng)),
+        ("short, 72 B", short_frames(count, rng)),
+    ):
         tally = run_trials(frames, impair, noise_variance(10.0, 2), rng)
         share = f"{100 * tally.right / tally.sent:.3f} %"
         rows.append([name, tally.sent, tally.right, share, f"{np.mean(tally.snr_db):.2f}", tally.extra, tally.wrong])
-    _table("Delivery at 10 dB with CFO, clock offset, delay and phase at once",
-           ["frame", "sent", "delivered", "", "SNR estimate dB", "extra", "wrong"], rows)  # fmt: skip
+    _table(
+        "Delivery at 10 dB with CFO, clock offset, delay and phase at once",
+        ["frame", "sent", "delivered", "", "SNR estimate dB", "extra", "wrong"],
+        rows,
+    )
 
 
 def throughput(count: int, rng: np.random.Generator) -> None:
@@ -219,8 +239,16 @@ def throughput(count: int, rng: np.random.Generator) -> None:
             got = receive(receiver, samples)
             wall, processor = time.perf_counter() - wall, time.process_time() - processor
             receiver.close()
-            rows.append([name, workers, f"{len(samples):.1e}", sum(frame.crc_ok for frame in got),
-                         f"{len(samples) / wall / 1e6:.1f}", f"{len(samples) / processor / 1e6:.1f}"])  # fmt: skip
+            rows.append(
+                [
+                    name,
+                    workers,
+                    f"{len(samples):.1e}",
+                    sum(frame.crc_ok for frame in got),
+                    f"{len(samples) / wall / 1e6:.1f}",
+                    f"{len(samples) / processor / 1e6:.1f}",
+                ]
+            )
     _table("Receive throughput", ["input", "workers", "samples", "frames", "Msps wall", "Msps per processor"], rows)
 
 
@@ -238,8 +266,11 @@ def short(count: int, rng: np.random.Generator, snrs: tuple[float, ...] = (1.0, 
         tally = run_trials(frames, impair, noise_variance(snr, 2), rng)
         points.append((snr, max(tally.per, 0.5 / tally.sent)))
         rows.append([f"{snr:.2f}", _per(tally), tally.detected, tally.wrong])
-    _table(f"Short frame: 72 bytes in {size} samples, {frames.channel_uses} channel uses",
-           ["SNR dB", "PER", "detected", "wrong"], rows)  # fmt: skip
+    _table(
+        f"Short frame: 72 bytes in {size} samples, {frames.channel_uses} channel uses",
+        ["SNR dB", "PER", "detected", "wrong"],
+        rows,
+    )
     log = np.log10([per for _, per in points])
     crossing = np.interp(2.0, -log, [snr for snr, _ in points])
     stretch = frames.bursts[:200].reshape(-1)

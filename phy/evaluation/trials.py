@@ -53,16 +53,18 @@ class Tally:
         return 1 - self.right / max(self.sent, 1)
 
 
-def image_frames(count: int, payload_bytes: int, codec: str, rng: np.random.Generator, *, gap: int = 0,
-                 layout: Layout | None = None) -> Frames:  # fmt: skip
+def image_frames(
+    count: int, payload_bytes: int, codec: str, rng: np.random.Generator, *, gap: int = 0, layout: Layout | None = None
+) -> Frames:
     """Random payloads as frames of ``phy.frame.frame``, gap zeros after each burst. codec: a name, with "+outer" for
     the code."""
     layout = Layout() if layout is None else layout
     payloads = rng.integers(0, 256, (count, payload_bytes), dtype=np.uint8)
     chosen, coded = named(codec)
     codec_id = chosen.codec_id | (OUTER_FLAG if coded else 0)
-    headers = headers_for(payloads, count * payload_bytes, kind=Kind.BODY, codec_id=codec_id, image_id=1,
-                          k_digest=bytes(8))  # fmt: skip
+    headers = headers_for(
+        payloads, count * payload_bytes, kind=Kind.BODY, codec_id=codec_id, image_id=1, k_digest=bytes(8)
+    )
     data = ImageFormat().modulate(headers, payloads)
     bursts = BurstTransmitter(layout, gap=gap).bursts(data)
     return Frames(payloads, bursts, layout, ImageFormat(), layout.num_symbols(data.shape[1]))
@@ -85,8 +87,16 @@ def receive(receiver: StreamReceiver, samples: np.ndarray, chunk: int = _CHUNK) 
     return frames + receiver.flush()
 
 
-def run_trials(frames: Frames, impair: Callable[[np.ndarray, int], np.ndarray], noise: float, rng: np.random.Generator,
-               *, receiver: StreamReceiver | None = None, margin: int = 400, batch: int = 200) -> Tally:  # fmt: skip
+def run_trials(
+    frames: Frames,
+    impair: Callable[[np.ndarray, int], np.ndarray],
+    noise: float,
+    rng: np.random.Generator,
+    *,
+    receiver: StreamReceiver | None = None,
+    margin: int = 400,
+    batch: int = 200,
+) -> Tally:
     """Each burst impaired by itself, placed in a slot of its own at a random place, noise over everything, received.
 
     impair: (burst [S], index) to samples, any length; noise: variance per complex sample; margin: empty samples in a

@@ -82,8 +82,9 @@ class Header:
 
     def pack(self) -> bytes:
         """The 24 bytes, CRC included."""
-        fields = _FIELDS.pack(VERSION << 4 | self.kind, self.codec_id, self.image_id, self.sequence, self.count,
-                              self.total, self.k_digest)  # fmt: skip
+        fields = _FIELDS.pack(
+            VERSION << 4 | self.kind, self.codec_id, self.image_id, self.sequence, self.count, self.total, self.k_digest
+        )
         return fields + struct.pack(">I", zlib.crc32(fields))
 
     @classmethod
@@ -163,8 +164,9 @@ def join(payloads: np.ndarray, present: np.ndarray, total: int) -> tuple[bytes, 
     return data.tobytes(), ok
 
 
-def headers_for(payloads: np.ndarray, total: int, *, kind: Kind, codec_id: int, image_id: int,
-                k_digest: bytes) -> list[Header]:  # fmt: skip
+def headers_for(
+    payloads: np.ndarray, total: int, *, kind: Kind, codec_id: int, image_id: int, k_digest: bytes
+) -> list[Header]:
     """One header for each row of payloads [F, P]."""
     digest = short_digest(k_digest)
     return [Header(kind, codec_id, image_id, seq, len(payloads), total, digest) for seq in range(len(payloads))]

@@ -128,8 +128,14 @@ def _windows(y: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
     return np.ascontiguousarray(view[:, starts].transpose(1, 0, 2))
 
 
-def _payloads(y: np.ndarray, members: list[tuple[Header, int]], gains: dict[int, tuple[np.ndarray, float]],
-              codec: Codec, payload_bytes: int, refusals: Counter) -> Iterator[ReceivedFrame]:  # fmt: skip
+def _payloads(
+    y: np.ndarray,
+    members: list[tuple[Header, int]],
+    gains: dict[int, tuple[np.ndarray, float]],
+    codec: Codec,
+    payload_bytes: int,
+    refusals: Counter,
+) -> Iterator[ReceivedFrame]:
     """Frames of one geometry: equalise, demap, check the CRC."""
     starts = np.array([start for _, start in members])
     window = _windows(y, starts + OVERHEAD_SYMBOLS, payload_symbols(payload_bytes, codec))
@@ -138,8 +144,9 @@ def _payloads(y: np.ndarray, members: list[tuple[Header, int]], gains: dict[int,
     members = [member for member, good in zip(members, finite, strict=True) if good]
     if not members:
         return
-    channel = _Estimate(np.stack([gains[start][0] for _, start in members]),
-                        np.array([gains[start][1] for _, start in members]))  # fmt: skip
+    channel = _Estimate(
+        np.stack([gains[start][0] for _, start in members]), np.array([gains[start][1] for _, start in members])
+    )
     symbols = channel.combine(window[finite])
     bodies = demodulate_payloads(symbols, codec, payload_bytes)
     good, snr_db = crc_ok(bodies), channel.snr_db()

@@ -76,8 +76,9 @@ class BurstFrame:
 class Demodulator:
     """Batch receiver for one layout and format. run: how to map a function over batches, ``map`` or a thread pool's."""
 
-    def __init__(self, layout: Layout, frame_format: FrameFormat, run: Callable[..., Iterable] = map,
-                 equalise: bool = True) -> None:  # fmt: skip
+    def __init__(
+        self, layout: Layout, frame_format: FrameFormat, run: Callable[..., Iterable] = map, equalise: bool = True
+    ) -> None:
         if frame_format.look_ahead < layout.spacing - 1:
             raise BurstError(
                 f"spacing must be at most {frame_format.look_ahead + 1} here, got {layout.spacing}: no pilot"
@@ -134,8 +135,15 @@ class Demodulator:
             chunk, inside = divmod(int(i), step)
             header = headers[row]
             size = 0 if header is None else count + self.format.payload_symbols(header)
-            out[i] = Found(int(acquired.start[i]), float(cfo[i]), header, causes[row], sent[row],
-                           estimates[chunk].take(slice(inside, inside + 1)), size)  # fmt: skip
+            out[i] = Found(
+                int(acquired.start[i]),
+                float(cfo[i]),
+                header,
+                causes[row],
+                sent[row],
+                estimates[chunk].take(slice(inside, inside + 1)),
+                size,
+            )
         return out
 
     def read_payloads(self, samples: np.ndarray, found: list[Found]) -> list[BurstFrame]:
@@ -158,8 +166,12 @@ class Demodulator:
         blocks = self._blocks.blocks_for(total)
         start = np.array([one.start for one in found], np.int64)
         cfo = np.array([one.cfo for one in found])
-        estimate = ChannelEstimate(*(np.concatenate([getattr(one.estimate, name) for one in found])
-                                     for name in ("response", "noise", "snr", "selective")))  # fmt: skip
+        estimate = ChannelEstimate(
+            *(
+                np.concatenate([getattr(one.estimate, name) for one in found])
+                for name in ("response", "noise", "snr", "selective")
+            )
+        )
         # the response's phase refers to the preamble's frequency; the refined one differs by less than a block notices
         equaliser = Equaliser.from_estimate(estimate, pulse)
         still = np.zeros(len(found))
@@ -183,12 +195,21 @@ class Demodulator:
         name = self.format.codec_name(headers[0])
         return [
             BurstFrame(
-                header=headers[i], body=bodies[i], crc_ok=bool(verdicts[i]), start=int(start[i]) + pulse.delay,
-                snr_db=float(-level[i]), symbols=payload[i], cfo=float(cfo[i]), clock_ppm=float(drift[i] * 1e6),
-                evm_db=float(level[i]), codec=name, selective=bool(estimate.selective[i]), end=int(ends[i]),
+                header=headers[i],
+                body=bodies[i],
+                crc_ok=bool(verdicts[i]),
+                start=int(start[i]) + pulse.delay,
+                snr_db=float(-level[i]),
+                symbols=payload[i],
+                cfo=float(cfo[i]),
+                clock_ppm=float(drift[i] * 1e6),
+                evm_db=float(level[i]),
+                codec=name,
+                selective=bool(estimate.selective[i]),
+                end=int(ends[i]),
             )
             for i in range(len(found))
-        ]  # fmt: skip
+        ]
 
     def _known(self, count: int, header_sent: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Positions [K] and values [K] or [F, K] of the known symbols: preamble, pilots and the header once it is

@@ -167,9 +167,14 @@ class BlockDemodulator:
         self.pulse, self.size, self.reference = pulse, BLOCK * pulse.sps, len(preamble) / 2
 
     def spectra(
-        self, samples: np.ndarray, start: np.ndarray, cfo: np.ndarray, blocks: int, drift: np.ndarray,
+        self,
+        samples: np.ndarray,
+        start: np.ndarray,
+        cfo: np.ndarray,
+        blocks: int,
+        drift: np.ndarray,
         dc: np.ndarray | None = None,
-    ) -> np.ndarray:  # fmt: skip
+    ) -> np.ndarray:
         """[F, blocks, N] complex64: FFTs of blocks, frequency offset removed, reference sample ``start``.
 
         drift: [F] samples by which the transmitter's clock runs away per sample; block positions follow it to the

@@ -42,9 +42,16 @@ class StreamReceiver:
     ``too_large`` samples (taken as zeros). refusals: Counter by cause as in ``phy.frame.frame.CAUSES``.
     """
 
-    def __init__(self, layout: Layout | None = None, frame_format: FrameFormat | None = None, *,
-                 detector: Detector | None = None, workers: int = 1, equalise: bool = True,
-                 batch: int = 1) -> None:  # fmt: skip
+    def __init__(
+        self,
+        layout: Layout | None = None,
+        frame_format: FrameFormat | None = None,
+        *,
+        detector: Detector | None = None,
+        workers: int = 1,
+        equalise: bool = True,
+        batch: int = 1,
+    ) -> None:
         if not 1 <= workers <= 64:
             raise StreamError(f"workers must be 1 to 64, got {workers}")
         if batch < 1:
@@ -179,8 +186,9 @@ class StreamReceiver:
             weaker = found.metric[:, None] <= queued.metric[-8:][None, :]
             keep = ~((apart < self.detector.window // 2) & weaker).any(axis=1)
             start, found = start[keep], found.take(np.flatnonzero(keep))
-        self._waiting = Acquired(np.append(queued.start, start), np.append(queued.cfo, found.cfo),
-                                 np.append(queued.metric, found.metric))  # fmt: skip
+        self._waiting = Acquired(
+            np.append(queued.start, start), np.append(queued.cfo, found.cfo), np.append(queued.metric, found.metric)
+        )
 
     def _read_headers(self) -> None:
         waiting = self._waiting

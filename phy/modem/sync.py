@@ -58,8 +58,16 @@ class Detector:
     the second and third stage's metric. max_cfo: [rad/sample] largest frequency offset, at most 0.6 / sps.
     """
 
-    def __init__(self, preamble: Preamble, pulse: Pulse, *, false_alarm: float = 2e-4, ridge_threshold: float = 0.13,
-                 threshold: float = 0.16, max_cfo: float | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        preamble: Preamble,
+        pulse: Pulse,
+        *,
+        false_alarm: float = 2e-4,
+        ridge_threshold: float = 0.13,
+        threshold: float = 0.16,
+        max_cfo: float | None = None,
+    ) -> None:
         self.max_cfo = 0.64 / pulse.sps if max_cfo is None else float(max_cfo)
         if not 0 < false_alarm <= 0.01:
             raise SyncError(f"false_alarm must be in (0, 0.01], got {false_alarm}")

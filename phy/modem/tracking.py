@@ -66,8 +66,9 @@ def clock_offset(spectra: np.ndarray, equaliser: Equaliser, centres: np.ndarray,
     return drift * prior / (prior + variance)
 
 
-def track(symbols: np.ndarray, where: np.ndarray, known: np.ndarray, error: np.ndarray, max_cfo: float,
-          first_pilot: int = 0) -> Tracked:  # fmt: skip
+def track(
+    symbols: np.ndarray, where: np.ndarray, known: np.ndarray, error: np.ndarray, max_cfo: float, first_pilot: int = 0
+) -> Tracked:
     """symbols: [F, L] complex64; where: [K] ascending positions of known symbols; known: [K] or [F, K], modulus 1;
     error: [F] predicted variance of a symbol; max_cfo: [rad/symbol] largest residual frequency."""
     z = symbols[:, where] * known.conj()

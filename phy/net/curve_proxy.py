@@ -119,8 +119,9 @@ class Proxy:
     project's flowgraphs does; a PULL connects). counts: Counter of messages, bytes, connected, refused.
     """
 
-    def __init__(self, send: bool, plain: str, far: str, key: Path, allow: list[Path] | None = None,
-                 peer: Path | None = None):  # fmt: skip
+    def __init__(
+        self, send: bool, plain: str, far: str, key: Path, allow: list[Path] | None = None, peer: Path | None = None
+    ):
         if bool(allow) == (peer is not None):
             raise CurveError("give either --allow (this side listens) or --peer (this side connects)")
         self.counts: Counter[str] = Counter()
@@ -211,8 +212,9 @@ class Proxy:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line, checked."""
-    parser = argparse.ArgumentParser(prog="python -m phy.net.curve_proxy", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = argparse.ArgumentParser(
+        prog="python -m phy.net.curve_proxy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     keys = commands.add_parser("keys", help="make a pair of keys")
     keys.add_argument("path", type=Path, metavar="PATH", help="PATH.key and PATH.key_secret are made")
@@ -253,9 +255,11 @@ def main(arguments: list[str] | None = None) -> int:
     finally:
         proxy.close()
     counts = proxy.counts
-    print(f"phy.net.curve_proxy: {counts['bytes'] // 8} samples in {counts['messages']} messages, "
-          f"{counts['connected']} connections, {counts['refused']} refused, {time.monotonic() - began:.1f} s",
-          file=sys.stderr)  # fmt: skip
+    print(
+        f"phy.net.curve_proxy: {counts['bytes'] // 8} samples in {counts['messages']} messages, "
+        f"{counts['connected']} connections, {counts['refused']} refused, {time.monotonic() - began:.1f} s",
+        file=sys.stderr,
+    )
     return code
 
 

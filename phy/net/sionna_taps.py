@@ -34,8 +34,9 @@ from phy.net.endpoints import bound, check_loopback, input_ended, stream_socket
 AHEAD = 4  # segments that wait in the server's end of a connection
 
 
-def segments(name: str, *, seed: int, hold: int, correlated_with: int | None = None, correlation: float = 0.0,
-             **parameters: Any) -> Iterator[Segment]:  # fmt: skip
+def segments(
+    name: str, *, seed: int, hold: int, correlated_with: int | None = None, correlation: float = 0.0, **parameters: Any
+) -> Iterator[Segment]:
     """Endless draws of a channel. seed: of the whole series. correlated_with: seed of the series to correlate with.
     parameters: further fields of ``phy.channel.sionna_channel.Channel``."""
     stream, sequence = secrets.token_hex(4), 0
@@ -50,8 +51,9 @@ def segments(name: str, *, seed: int, hold: int, correlated_with: int | None = N
             raise ImpulseError(f"--hold: at this speed a draw can hold for at most {most} samples, got {hold}")
         taps, spacing = channel.taps(1, hold)
         first_lag = 0 if taps.shape[3] == 1 else FIRST_LAG
-        yield Segment(np.ascontiguousarray(taps[0, 0]), hold, spacing, first_lag, stream, sequence, name,
-                      channel.sample_rate)  # fmt: skip
+        yield Segment(
+            np.ascontiguousarray(taps[0, 0]), hold, spacing, first_lag, stream, sequence, name, channel.sample_rate
+        )
         sequence += 1
 
 
@@ -134,9 +136,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         sources: dict[str, Iterator[Segment]] = {
             "bob": segments(given.channel, seed=bob, **parameters),
-            "eve": segments(given.channel, seed=eve, correlated_with=bob if given.correlation else None,
-                            correlation=given.correlation, **parameters),
-        }  # fmt: skip
+            "eve": segments(
+                given.channel,
+                seed=eve,
+                correlated_with=bob if given.correlation else None,
+                correlation=given.correlation,
+                **parameters,
+            ),
+        }
         for name, source in sources.items():
             first = next(source)  # an impossible parameter ends here, before anybody listens
             if first.taps.nbytes > MAX_BUFFER:

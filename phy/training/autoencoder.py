@@ -125,8 +125,9 @@ def rayleigh_channel() -> Channel:
 CHANNELS: dict[str, Callable[[], Channel]] = {"awgn": awgn_channel, "rayleigh": rayleigh_channel}
 
 
-def transmit(points: torch.Tensor, noise_power: torch.Tensor, real: bool,
-             channel: Channel) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
+def transmit(
+    points: torch.Tensor, noise_power: torch.Tensor, real: bool, channel: Channel
+) -> tuple[torch.Tensor, torch.Tensor]:
     """points [B, D] through a complex channel with N0 [B] per complex symbol; back as features [B, D], and N0 [B]."""
     if real:
         y, seen = channel(torch.complex(points, torch.zeros_like(points)), noise_power)
@@ -151,8 +152,13 @@ def losses(model: Autoencoder, channel: Channel, sent: torch.Tensor, noise_power
     return loss
 
 
-def train(plan: TrainingPlan, *, checkpoint: Path | None = None, resume: bool = False,
-          progress: Callable[[int, int, float], Any] | None = None) -> tuple[Autoencoder, list[float]]:  # fmt: skip
+def train(
+    plan: TrainingPlan,
+    *,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    progress: Callable[[int, int, float], Any] | None = None,
+) -> tuple[Autoencoder, list[float]]:
     """Train one autoencoder; returns it and its learning curve (mean loss of each hundredth of the steps).
 
     checkpoint: safetensors file, written every hundredth of the steps and removed by nobody here; with ``resume`` the
@@ -236,6 +242,9 @@ def export(model: Autoencoder, *, name: str, codec_id: int, extra: dict | None =
     with torch.no_grad():
         book = model.codebook().double().numpy()
     codebook = book.astype("complex64") if plan.real else (book[:, 0::2] + 1j * book[:, 1::2]).astype("complex64")
-    layers = tuple((layer.weight.detach().numpy().T.copy(), layer.bias.detach().numpy().copy())
-                   for layer in model.decoder if isinstance(layer, nn.Linear))  # fmt: skip
+    layers = tuple(
+        (layer.weight.detach().numpy().T.copy(), layer.bias.detach().numpy().copy())
+        for layer in model.decoder
+        if isinstance(layer, nn.Linear)
+    )
     return Codec(name, codec_id, plan.k, codebook, plan.real, layers, {**asdict(plan), **(extra or {})})

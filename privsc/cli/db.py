@@ -30,9 +30,7 @@ app = typer.Typer(
 
 
 @app.command(epilog="Example: privsc db init K.db")
-def init(
-    database: DatabaseArgument, encoder: EncoderOption = "lite0", checkpoint: CheckpointOption = None
-) -> None:  # fmt: skip
+def init(database: DatabaseArgument, encoder: EncoderOption = "lite0", checkpoint: CheckpointOption = None) -> None:
     """Make an empty K, for one image encoder."""
     from privsc.networks.text_encoder import load_text_encoder
     from privsc.system.build import Choice
@@ -81,9 +79,17 @@ def enrol(
 
     with Database.open(database, choice.pair()[0].identity) as db, stages() as stage:
         entity = enrol_entity(
-            db, name, data, prompt=prompt, class_word=class_word, personalise=personalise, seed=seed,
-            progress=stage(f"enrolling {escape(name)}"), choice=choice, steps=steps,
-        )  # fmt: skip
+            db,
+            name,
+            data,
+            prompt=prompt,
+            class_word=class_word,
+            personalise=personalise,
+            seed=seed,
+            progress=stage(f"enrolling {escape(name)}"),
+            choice=choice,
+            steps=steps,
+        )
     console.print(
         f"{escape(entity.name)}: index {entity.index}, {len(entity.samples)} photographs, "
         f'prompt "{escape(entity.prompt)}", personalised: {"yes" if entity.adapter else "no"}'
@@ -99,9 +105,14 @@ def list_(database: DatabaseArgument) -> None:
     for entity in entities:
         gamma = "–" if entity.gamma is None else f"{entity.gamma:.3f}"
         table.add_row(
-            str(entity.index), escape(entity.name), escape(entity.class_word), str(len(entity.samples)), gamma,
-            "yes" if entity.adapter else "no", escape(entity.prompt),
-        )  # fmt: skip
+            str(entity.index),
+            escape(entity.name),
+            escape(entity.class_word),
+            str(len(entity.samples)),
+            gamma,
+            "yes" if entity.adapter else "no",
+            escape(entity.prompt),
+        )
     console.print(table if entities else f"{escape(str(database))}: holds nobody yet")
 
 

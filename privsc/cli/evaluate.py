@@ -31,9 +31,13 @@ app = typer.Typer(
 
 KOption = Annotated[
     Path | None,
-    typer.Option("--db", metavar="K.db", help="K of the subjects; made, or completed with those that it lacks, so that "
-                                              "an interrupted evaluation goes on. A temporary one if left out."),
-]  # fmt: skip
+    typer.Option(
+        "--db",
+        metavar="K.db",
+        help="K of the subjects; made, or completed with those that it lacks, so that "
+        "an interrupted evaluation goes on. A temporary one if left out.",
+    ),
+]
 SubjectOption = Annotated[
     list[str] | None, typer.Option("--subject", metavar="NAME", help="One subject; repeat for more; all if left out.")
 ]
@@ -49,18 +53,22 @@ def _table(figures: Iterable) -> Table:
 
 @app.command(epilog="Example: privsc eval guard --photos DIR")
 def guard(
-    photos: PhotosOption = None, database: KOption = None, subject: SubjectOption = None,
-    encoder: EncoderOption = "lite0", checkpoint: CheckpointOption = None, device: DeviceOption = "cpu",
-) -> None:  # fmt: skip
+    photos: PhotosOption = None,
+    database: KOption = None,
+    subject: SubjectOption = None,
+    encoder: EncoderOption = "lite0",
+    checkpoint: CheckpointOption = None,
+    device: DeviceOption = "cpu",
+) -> None:
     """Identity, false alarms, masks and latency of the guard."""
     from privsc.evaluation.guard import evaluate_guard
     from privsc.system.build import Choice
 
     choice = Choice(encoder, checkpoint, device=device)
     with stages() as stage:
-        figures = list(evaluate_guard(
-            photos, database=database, only=subject or (), progress=stage("guard"), choice=choice
-        ))  # fmt: skip
+        figures = list(
+            evaluate_guard(photos, database=database, only=subject or (), progress=stage("guard"), choice=choice)
+        )
     console.print(_table(figures))
 
 
@@ -94,19 +102,34 @@ def recovery(
     rows, shown = [], []
     with stages() as stage:
         for row, trial in evaluate_recovery(
-            photos, database=database, personalise=personalise, only=subject or (), progress=stage("recovery"),
-            choice=choice, snr_db=snr, init=init, steps=steps, hint=hint, mask=mask, seed=seed,
-        ):  # fmt: skip
+            photos,
+            database=database,
+            personalise=personalise,
+            only=subject or (),
+            progress=stage("recovery"),
+            choice=choice,
+            snr_db=snr,
+            init=init,
+            steps=steps,
+            hint=hint,
+            mask=mask,
+            seed=seed,
+        ):
             rows += row
             if pictures is not None:
                 shown.append((row[0].name, trial[0]))
     table = Table("subject", "PSNR private Bob", "Eve", "OpenCV", "SSIM private Bob", "Eve", "Bob sees", "Eve sees")
     for one in rows:
         table.add_row(
-            one.name if one.found else f"{one.name} (missed)", number(one.bob_psnr), number(one.eve_psnr),
-            number(one.blur_psnr), number(one.bob_ssim, 3), number(one.eve_ssim, 3), one.bob_is or "–",
+            one.name if one.found else f"{one.name} (missed)",
+            number(one.bob_psnr),
+            number(one.eve_psnr),
+            number(one.blur_psnr),
+            number(one.bob_ssim, 3),
+            number(one.eve_ssim, 3),
+            one.bob_is or "–",
             one.eve_is or "–",
-        )  # fmt: skip
+        )
     console.print(table)
     console.print(_table(summarise(rows)))
     if pictures is not None:
@@ -122,13 +145,17 @@ def modes(
     subject: SubjectOption = None,
     mode: Annotated[
         list[str] | None,
-        typer.Option("--mode", metavar="NAME", help="One mode; repeat for more, the first is what the others are "
-                                                    "compared with; all if left out (a wrong name lists them)."),
+        typer.Option(
+            "--mode",
+            metavar="NAME",
+            help="One mode; repeat for more, the first is what the others are "
+            "compared with; all if left out (a wrong name lists them).",
+        ),
     ] = None,
     snr: Annotated[float, typer.Option(metavar="DB", help="Es/N0 at Bob and Eve in dB.")] = 10.0,
     personalise: Annotated[bool, typer.Option(help="Run Algorithm 2 at enrolment (minutes a subject).")] = True,
     seed: SeedOption = 0,
-) -> None:  # fmt: skip
+) -> None:
     """Hints, starts, steps, shapes of the mask and ways to send i, compared on the same photographs and noise."""
     from privsc.errors import ConfigError
     from privsc.evaluation.recovery import MODES, compare, evaluate_recovery
@@ -139,24 +166,39 @@ def modes(
     rows: dict[str, list] = {name: [] for name in chosen}
     with stages() as stage:
         for row, _ in evaluate_recovery(
-            photos, database=database, personalise=personalise, only=subject or (), progress=stage("modes"),
-            modes=[MODES[name] for name in chosen], snr_db=snr, seed=seed,
-        ):  # fmt: skip
+            photos,
+            database=database,
+            personalise=personalise,
+            only=subject or (),
+            progress=stage("modes"),
+            modes=[MODES[name] for name in chosen],
+            snr_db=snr,
+            seed=seed,
+        ):
             for name, one in zip(chosen, row, strict=True):
                 rows[name].append(one)
     table = Table(
-        "mode", "PSNR private Bob", f"beside {chosen[0]}", "Eve", "SSIM private Bob", "Bob identified",
-        "Eve identified", "recovery",
-    )  # fmt: skip
+        "mode",
+        "PSNR private Bob",
+        f"beside {chosen[0]}",
+        "Eve",
+        "SSIM private Bob",
+        "Bob identified",
+        "Eve identified",
+        "recovery",
+    )
     for each in compare(rows):
         gap = each.difference
         table.add_row(
-            each.name, number(each.bob_psnr.value, 2, " dB"),
+            each.name,
+            number(each.bob_psnr.value, 2, " dB"),
             f"{number(gap.value, 2, ' dB')} ({number(gap.low)} to {number(gap.high)})",
-            number(each.eve_psnr.value, 2, " dB"), number(each.bob_ssim.value, 3),
-            number(each.bob.value, 1, " %"), number(each.eve.value, 1, " %"),
+            number(each.eve_psnr.value, 2, " dB"),
+            number(each.bob_ssim.value, 3),
+            number(each.bob.value, 1, " %"),
+            number(each.eve.value, 1, " %"),
             number(each.seconds.value, 2, " s"),
-        )  # fmt: skip
+        )
     console.print(table)
     count = len(rows[chosen[0]])
     console.print(f"{count} photographs at {snr:g} dB; means, 95 % intervals of differences in brackets")
@@ -179,9 +221,14 @@ def compute(
     table = Table("format", "chosen", "threads", "subject", "step", "enrolment", "recovery")
     for row in rows:
         table.add_row(
-            row.dtype, "yes" if row.chosen else "", str(row.threads), number(row.subject, 2, " s"),
-            number(row.step, 2, " s"), number(row.enrolment, 0, " s"), number(row.recovery, 2, " s"),
-        )  # fmt: skip
+            row.dtype,
+            "yes" if row.chosen else "",
+            str(row.threads),
+            number(row.subject, 2, " s"),
+            number(row.step, 2, " s"),
+            number(row.enrolment, 0, " s"),
+            number(row.recovery, 2, " s"),
+        )
     console.print(table)
     measured = {"float32": found.float32, "bfloat16": found.bfloat16}
     times = ", ".join(f"{name} {1000 * value:.1f} ms" for name, value in measured.items() if value is not None)

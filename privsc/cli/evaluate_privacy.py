@@ -25,8 +25,12 @@ def eavesdroppers(
     photos: PhotosOption = None,
     db: Annotated[
         Path | None,
-        typer.Option("--db", metavar="K.db", help="K of all subjects, each enrolled from all photographs but the "
-                                                  "last; made and kept under --out if left out."),
+        typer.Option(
+            "--db",
+            metavar="K.db",
+            help="K of all subjects, each enrolled from all photographs but the "
+            "last; made and kept under --out if left out.",
+        ),
     ] = None,
     personalise: Annotated[
         bool, typer.Option(help="Bob paints with adapters (Algorithm 2). Without: from K's photographs alone.")
@@ -38,7 +42,7 @@ def eavesdroppers(
     ] = None,
     seed: SeedOption = 0,
     out: OutOption = Path("results/eavesdroppers"),
-) -> None:  # fmt: skip
+) -> None:
     """Whom eavesdroppers, weak to strong, recognise in what they receive, beside Bob, blur and pixelation.
 
     Every photograph of every subject is sent once; an adaptive attacker trains on those that were enrolled and is
@@ -70,9 +74,11 @@ def eavesdroppers(
         close = list(likeness(items))
         _write(out, judged, close, items, chance_with_class([e.class_word for e in entities]))
     adapted = sum(e.adapter is not None for e in entities) if personalise else 0
-    console.print(f"{len(names)} subjects, {len(items)} photographs, {snr:g} dB, {max_side} px; adapters: {adapted}; "
-                  f"hidden in the test: {sum(i.info['found'] for i in items if i.test)} of {len(names)}",
-                  soft_wrap=True)  # fmt: skip
+    console.print(
+        f"{len(names)} subjects, {len(items)} photographs, {snr:g} dB, {max_side} px; adapters: {adapted}; "
+        f"hidden in the test: {sum(i.info['found'] for i in items if i.test)} of {len(names)}",
+        soft_wrap=True,
+    )
     _print(judged, close, [e.class_word for e in entities])
     console.print(escape(f"Written: {out}/eavesdroppers.csv, roc.csv, likeness.csv, rank1.svg, roc.svg, pictures.png"))
 
@@ -86,7 +92,7 @@ def baselines(
     ] = "0,2.5,5,7.5,10,12.5,15,17.5,20",
     seed: SeedOption = 0,
     out: OutOption = Path("results/baselines"),
-) -> None:  # fmt: skip
+) -> None:
     """PSNR of whole pictures over AWGN: our raw samples against JPEG, WebP or AVIF with 5G LDPC, on equal channel uses.
 
     Takes a minute or two a picture; interrupted, it goes on where it was when it is repeated.
@@ -115,16 +121,26 @@ def baselines(
             for kind in ("png", "svg"):
                 results.add(f"baselines.{kind}", picture_bytes(drawn, kind))
     figures = report.summary(found)
-    console.print(f"{len(images)} pictures of at most {max_side} px, AWGN; mean PSNR in dB (95 % interval over the "
-                  f"pictures), {report.EXACT_DB:g} = exact", soft_wrap=True)  # fmt: skip
+    console.print(
+        f"{len(images)} pictures of at most {max_side} px, AWGN; mean PSNR in dB (95 % interval over the "
+        f"pictures), {report.EXACT_DB:g} = exact",
+        soft_wrap=True,
+    )
     for system in dict.fromkeys(cell.system for cell in found):
-        table = Table("Es/N0", *(report.TITLES[who] for who in report.TITLES), "files lost, fixed",
-                      title=f"{system}, CBR {report.cbr_of(found, system):.3f}")  # fmt: skip
+        table = Table(
+            "Es/N0",
+            *(report.TITLES[who] for who in report.TITLES),
+            "files lost, fixed",
+            title=f"{system}, CBR {report.cbr_of(found, system):.3f}",
+        )
         for value in snrs:
             shown = [figures[system, who, value] for who in report.TITLES]
             lost = [not c.arrived for c in found if (c.system, c.who, c.snr_db) == (system, "fixed", value)]
-            table.add_row(f"{value:g} dB", *(f"{number(f.value, 1)} ({number(f.low, 1)} to {number(f.high, 1)})"
-                                             for f in shown), f"{sum(lost)} of {len(lost)}")  # fmt: skip
+            table.add_row(
+                f"{value:g} dB",
+                *(f"{number(f.value, 1)} ({number(f.low, 1)} to {number(f.high, 1)})" for f in shown),
+                f"{sum(lost)} of {len(lost)}",
+            )
         console.print(table)
     console.print(escape(f"Written: {out}/baselines.csv, baselines.svg, baselines.png"))
 
@@ -162,16 +178,27 @@ def _print(judged: list[Judged], close: list[Likeness], words: list[str]) -> Non
     last = ""
     for row in judged:
         low, high = row.figures.auc_interval
-        table.add_row(row.kind if row.kind != last else "", row.judge, _share(row.figures.rank1),
-                      _share(row.figures.in_class), f"{row.figures.auc:.2f} ({low:.2f} to {high:.2f})",
-                      row.how)  # fmt: skip
+        table.add_row(
+            row.kind if row.kind != last else "",
+            row.judge,
+            _share(row.figures.rank1),
+            _share(row.figures.in_class),
+            f"{row.figures.auc:.2f} ({low:.2f} to {high:.2f})",
+            row.how,
+        )
         last = row.kind
     console.print(table)
-    console.print(f"Chance: rank-1 {100 * first.rank1.chance:.1f} %, {100 * chance_with_class(words):.0f} % for who "
-                  f"knows the class word; in its class {100 * first.in_class.chance:.0f} % ({first.in_class.trials} "
-                  "pictures). Bold: the 95 % interval lies above chance.", soft_wrap=True)  # fmt: skip
+    console.print(
+        f"Chance: rank-1 {100 * first.rank1.chance:.1f} %, {100 * chance_with_class(words):.0f} % for who "
+        f"knows the class word; in its class {100 * first.in_class.chance:.0f} % ({first.in_class.trials} "
+        "pictures). Bold: the 95 % interval lies above chance.",
+        soft_wrap=True,
+    )
     table = Table("what is seen", "PSNR private", "SSIM private")
     for r in close:
-        table.add_row(r.kind, f"{number(r.psnr.value, 1, ' dB')} ({number(r.psnr.low, 1)} to {number(r.psnr.high, 1)})",
-                      f"{number(r.ssim.value)} ({number(r.ssim.low)} to {number(r.ssim.high)})")  # fmt: skip
+        table.add_row(
+            r.kind,
+            f"{number(r.psnr.value, 1, ' dB')} ({number(r.psnr.low, 1)} to {number(r.psnr.high, 1)})",
+            f"{number(r.ssim.value)} ({number(r.ssim.low)} to {number(r.ssim.high)})",
+        )
     console.print(table)

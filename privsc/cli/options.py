@@ -43,9 +43,12 @@ MaskOption = Annotated[
 ]
 RemoveOption = Annotated[
     list[str] | None,
-    typer.Option("--remove", metavar="WORDS", help="Whom to hide, as 'the cat Vicky' or 'dog'; repeat for more; "
-                                                   "everybody of K if left out."),
-]  # fmt: skip
+    typer.Option(
+        "--remove",
+        metavar="WORDS",
+        help="Whom to hide, as 'the cat Vicky' or 'dog'; repeat for more; everybody of K if left out.",
+    ),
+]
 HintOption = Annotated[
     str, typer.Option("--hint", help="pose: tell Bob how a photograph of K lies over the gap; none: the paper's.")
 ]
@@ -54,24 +57,44 @@ MaskInPayloadOption = Annotated[
     bool, typer.Option("--mask-in-payload", help="Send the mask too; else receivers find it in the picture.")
 ]
 EncoderOption = Annotated[
-    str, typer.Option("--encoder", metavar="NAME", rich_help_panel=FULL,
-                      help="Image encoder and mask decoder: lite0, sam_vit_b, sam_vit_l or sam_vit_h.")
-]  # fmt: skip
+    str,
+    typer.Option(
+        "--encoder",
+        metavar="NAME",
+        rich_help_panel=FULL,
+        help="Image encoder and mask decoder: lite0, sam_vit_b, sam_vit_l or sam_vit_h.",
+    ),
+]
 CheckpointOption = Annotated[
-    Path | None, typer.Option("--checkpoint", metavar="FILE", rich_help_panel=FULL,
-                              help="Weights of a SAM encoder; those of 'privsc models fetch' if left out.")
-]  # fmt: skip
+    Path | None,
+    typer.Option(
+        "--checkpoint",
+        metavar="FILE",
+        rich_help_panel=FULL,
+        help="Weights of a SAM encoder; those of 'privsc models fetch' if left out.",
+    ),
+]
 RecoveryOption = Annotated[
-    str, typer.Option("--recovery", metavar="NAME", rich_help_panel=FULL,
-                      help="What paints: mini (privsc-mini) or sd (Stable Diffusion).")
-]  # fmt: skip
+    str,
+    typer.Option(
+        "--recovery",
+        metavar="NAME",
+        rich_help_panel=FULL,
+        help="What paints: mini (privsc-mini) or sd (Stable Diffusion).",
+    ),
+]
 ModelOption = Annotated[
-    str | None, typer.Option("--model", metavar="DIR", rich_help_panel=FULL,
-                             help="Folder of it in diffusers' layout, or an id in the local Hugging Face cache.")
-]  # fmt: skip
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="DIR",
+        rich_help_panel=FULL,
+        help="Folder of it in diffusers' layout, or an id in the local Hugging Face cache.",
+    ),
+]
 DeviceOption = Annotated[
     str, typer.Option("--device", metavar="NAME", rich_help_panel=FULL, help="cpu or cuda, for the full models only.")
-]  # fmt: skip
+]
 
 
 class Stages:
@@ -181,9 +204,13 @@ def stages() -> Iterator[Stages | StageLines]:
         lines.cancel()
         return
     columns: list[Any] = [
-        SpinnerColumn(finished_text="[green]✓"), TextColumn("{task.description}"), BarColumn(bar_width=24),
-        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-    ]  # fmt: skip
+        SpinnerColumn(finished_text="[green]✓"),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    ]
     with Progress(*columns, console=errors) as progress:
         shown = Stages(progress)
         yield shown
@@ -194,9 +221,13 @@ def stages() -> Iterator[Stages | StageLines]:
 def transfer(name: str, size: int) -> Iterator[Callable[[int, int, str], None]]:
     """A progress bar of bytes on stderr for a download; yields its callback (bytes done, in all, what)."""
     columns: list[Any] = [
-        TextColumn("{task.description}"), BarColumn(bar_width=24), DownloadColumn(), TransferSpeedColumn(),
-        TextColumn("left"), TimeRemainingColumn(),
-    ]  # fmt: skip
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    ]
     with Progress(*columns, console=errors, transient=not errors.is_terminal) as progress:
         task = progress.add_task(name, total=size)
         yield lambda done, total, what: progress.update(task, completed=done, total=total, description=escape(what))

@@ -37,10 +37,15 @@ ImageArgument = Annotated[Path, typer.Argument(metavar="IMAGE", help="Photograph
 
 
 def guard(
-    image: ImageArgument, database: DatabaseOption, out: OutOption, mask: MaskOption = "silhouette",
-    remove: RemoveOption = None, encoder: EncoderOption = "lite0", checkpoint: CheckpointOption = None,
+    image: ImageArgument,
+    database: DatabaseOption,
+    out: OutOption,
+    mask: MaskOption = "silhouette",
+    remove: RemoveOption = None,
+    encoder: EncoderOption = "lite0",
+    checkpoint: CheckpointOption = None,
     device: DeviceOption = "cpu",
-) -> None:  # fmt: skip
+) -> None:
     """Hide the entities of K in a photograph: writes masked.png, mask.png and guard.json."""
     from privsc.files import ResultFolder
     from privsc.guard.masking import MaskShape
@@ -63,8 +68,10 @@ def guard(
         for name, data in guard_files(guarded).items():
             results.add(name, data)
     names = ", ".join(f"{d.name} ({d.score:.2f})" for d in guarded.detections) or "nobody of K found"
-    console.print(f"{escape(str(image))}: {escape(names)}; {100 * guarded.mask.mean():.1f} % of the pixels hidden; "
-                  f"results in {escape(str(results.path))}")  # fmt: skip
+    console.print(
+        f"{escape(str(image))}: {escape(names)}; {100 * guarded.mask.mean():.1f} % of the pixels hidden; "
+        f"results in {escape(str(results.path))}"
+    )
 
 
 def run(
@@ -115,10 +122,23 @@ def run(
     choice = Choice(encoder, checkpoint, recovery, model, device)
     data = read_bytes(image)
     config = RunConfig.build(
-        channel=channel, snr_db=snr, eve_snr_db=eve_snr, seed=seed, codec=codec, coding=coding, quality=quality,
-        max_side=max_side, steps=steps, init=init, mask=mask, eve_class_word=eve_class,
-        remove=tuple(remove or ()), hint=hint, send=send, mask_in_payload=mask_in_payload,
-    )  # fmt: skip
+        channel=channel,
+        snr_db=snr,
+        eve_snr_db=eve_snr,
+        seed=seed,
+        codec=codec,
+        coding=coding,
+        quality=quality,
+        max_side=max_side,
+        steps=steps,
+        init=init,
+        mask=mask,
+        eve_class_word=eve_class,
+        remove=tuple(remove or ()),
+        hint=hint,
+        send=send,
+        mask_in_payload=mask_in_payload,
+    )
     photo = decode_photo(data, str(image), config.max_side)
 
     from privsc.files import ResultFolder

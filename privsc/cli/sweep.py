@@ -23,8 +23,10 @@ def sweep(
     experiment: ExperimentArgument,
     out: OutOption,
     workers: Annotated[
-        int | None, typer.Option(metavar="N", min=0, max=1024,
-                                 help="Processes of this machine; one a core if left out, 0 none but this one.")
+        int | None,
+        typer.Option(
+            metavar="N", min=0, max=1024, help="Processes of this machine; one a core if left out, 0 none but this one."
+        ),
     ] = None,
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler that runs already, as tcp://host:8786.")
@@ -33,13 +35,15 @@ def sweep(
         Path | None, typer.Option("--db", metavar="K.db", help="K that exists already: nobody is enrolled.")
     ] = None,
     cache: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of finished work, to share between experiments; "
-                                                      "OUT/cache if left out.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Folder of finished work, to share between experiments; OUT/cache if left out."
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what there is to do and how long it takes.")
     ] = False,
-) -> None:  # fmt: skip
+) -> None:
     """Run an experiment: results.csv, results.parquet, figures, report.html. Killed or interrupted, it goes on when
     the command is repeated."""
     from privsc.errors import ExperimentError
@@ -52,8 +56,10 @@ def sweep(
         raise ExperimentError("--workers: with --scheduler the cluster says how many there are; leave one out")
     if plan_of.carrier != "sionna":
         if scheduler is not None or (workers or 0) > 1:
-            raise ExperimentError(f"--workers: one flowgraph or radio serves one worker; carrier {plan_of.carrier} "
-                                  "runs with --workers 1 or none")  # fmt: skip
+            raise ExperimentError(
+                f"--workers: one flowgraph or radio serves one worker; carrier {plan_of.carrier} "
+                "runs with --workers 1 or none"
+            )
         workers = 0 if workers is None else workers
 
     from privsc.experiments.enrolment import given_k
@@ -114,15 +120,19 @@ def _told(plan: Plan, workers: int) -> list[str]:
     photos, s = sum(len(subject.tests) for subject in plan.subjects), "s" if workers > 1 else ""
     done = len(plan.units) - len(plan.to_measure)
     each, known = plan.seconds_each()
-    lines = [f"{plan.experiment.name}: {photos} photographs x {plan.experiment.points} points = {plan.count} "
-             f"transmissions, {done} of them there already"]  # fmt: skip
+    lines = [
+        f"{plan.experiment.name}: {photos} photographs x {plan.experiment.points} points = {plan.count} "
+        f"transmissions, {done} of them there already"
+    ]
     if plan.parts:
         too = " and to personalise" if plan.experiment.dataset.personalise and plan.to_enrol else ""
         lines.append(f"K: {len(plan.parts)} subjects, {len(plan.to_enrol)} still to enrol{too}")
     left = plan.estimate(workers)
     if left > 0:
-        lines.append(f"estimate: {_clock(left)} on {workers} worker{s}, {each:.1f} s a transmission "
-                     f"({'as measured here' if known else 'a guess; measured as it runs'})")  # fmt: skip
+        lines.append(
+            f"estimate: {_clock(left)} on {workers} worker{s}, {each:.1f} s a transmission "
+            f"({'as measured here' if known else 'a guess; measured as it runs'})"
+        )
     return lines
 
 
@@ -149,16 +159,21 @@ def _results(folder: Path, plan: Plan) -> list[dict[str, Any]]:
 def _finish(folder: Path, plan: Plan, rows: list[dict[str, Any]], effort: Effort | None) -> None:
     if effort is not None and effort.made:
         each = effort.busy / effort.made
-        console.print(f"{effort.made} transmissions in {effort.wall:.1f} s on {effort.workers} "
-                      f"worker{'s' if effort.workers > 1 else ''}; {effort.busy:.1f} s of processor time, {each:.2f} s "
-                      f"each: {effort.busy / max(effort.wall, 1e-9):.2f} times as fast as on one idle core",
-                      soft_wrap=True)  # fmt: skip
+        console.print(
+            f"{effort.made} transmissions in {effort.wall:.1f} s on {effort.workers} "
+            f"worker{'s' if effort.workers > 1 else ''}; {effort.busy:.1f} s of processor time, {each:.2f} s "
+            f"each: {effort.busy / max(effort.wall, 1e-9):.2f} times as fast as on one idle core",
+            soft_wrap=True,
+        )
     if len(revisions := sorted({row["revision"] for row in rows})) > 1:
-        console.print(f"rows are of {len(revisions)} revisions of the code ({', '.join(revisions)}); for one of them "
-                      "only, give another --out")  # fmt: skip
+        console.print(
+            f"rows are of {len(revisions)} revisions of the code ({', '.join(revisions)}); for one of them "
+            "only, give another --out"
+        )
     _compare(rows, plan.experiment)
-    console.print(f"table: {escape(str(folder / 'results.csv'))}; report: {escape(str(folder / 'report.html'))}",
-                  soft_wrap=True)  # fmt: skip
+    console.print(
+        f"table: {escape(str(folder / 'results.csv'))}; report: {escape(str(folder / 'report.html'))}", soft_wrap=True
+    )
 
 
 def _compare(rows: list[dict[str, Any]], experiment: Experiment) -> None:

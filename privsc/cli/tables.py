@@ -25,8 +25,13 @@ def receivers_table(rows: list[dict[str, Any]]) -> Table:
             known = one["identified"] or ("nobody" if one["regions"] else "–")
             psnr = "exact" if one["exact"] else number(one["psnr"], 2, " dB")
             table.add_row(
-                decibel(snr), who.capitalize(), number(None if rate is None else 100 * rate, 3, " %"), psnr,
-                number(one["psnr_private"], 2, " dB"), number(one["ssim"], 3), number(one["ssim_private"], 3),
+                decibel(snr),
+                who.capitalize(),
+                number(None if rate is None else 100 * rate, 3, " %"),
+                psnr,
+                number(one["psnr_private"], 2, " dB"),
+                number(one["ssim"], 3),
+                number(one["ssim_private"], 3),
                 "image lost" if one["failure"] else escape(known),
-            )  # fmt: skip
+            )
     return table

@@ -37,9 +37,16 @@ def codec(
 
     with stages() as stage:
         path = train_codec(
-            k, n, out=out, snr_db=(snr_low, snr_high), steps=steps, message_cost=message_cost, seed=seed, resume=resume,
+            k,
+            n,
+            out=out,
+            snr_db=(snr_low, snr_high),
+            steps=steps,
+            message_cost=message_cost,
+            seed=seed,
+            resume=resume,
             progress=stage(f"codec ({k} bits, {n} uses)"),
-        )  # fmt: skip
+        )
     console.print(f"{escape(str(path))}: trained for {steps} steps from {snr_low:g} to {snr_high:g} dB")
 
 

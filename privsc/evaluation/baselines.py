@@ -127,12 +127,13 @@ def code(image: NDArray[np.uint8]) -> list[Coded]:
     """HWC uint8 in every format and quality of this installation, and without loss."""
     choices: list[tuple[str, str, dict]] = []
     for quality in QUALITIES:
-        choices += [("jpeg", f"quality {quality}", {"quality": quality, "optimize": True}),
-                    ("jpeg", f"quality {quality}, 4:4:4", {"quality": quality, "optimize": True, "subsampling": 0}),
-                    ("webp", f"quality {quality}", {"quality": quality, "method": 6}),
-                    ("avif", f"quality {quality}", {"quality": quality, "speed": 4}),
-                    ("avif", f"quality {quality}, 4:4:4",
-                     {"quality": quality, "speed": 4, "subsampling": "4:4:4"})]  # fmt: skip
+        choices += [
+            ("jpeg", f"quality {quality}", {"quality": quality, "optimize": True}),
+            ("jpeg", f"quality {quality}, 4:4:4", {"quality": quality, "optimize": True, "subsampling": 0}),
+            ("webp", f"quality {quality}", {"quality": quality, "method": 6}),
+            ("avif", f"quality {quality}", {"quality": quality, "speed": 4}),
+            ("avif", f"quality {quality}, 4:4:4", {"quality": quality, "speed": 4, "subsampling": "4:4:4"}),
+        ]
     choices.append(("webp", "lossless", {"lossless": True, "quality": 100, "method": 6}))
     picture, found = Image.fromarray(image), []
     for kind, setting, options in choices:

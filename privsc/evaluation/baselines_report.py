@@ -28,17 +28,30 @@ TITLES = {"ours": "ours, raw samples", "adaptive": "JPEG/WebP/AVIF + LDPC, knows
 
 
 def run_cells(
-    images: dict[str, np.ndarray], systems: Sequence[System], snrs: Sequence[float], cache: Path, seed: int = 0,
+    images: dict[str, np.ndarray],
+    systems: Sequence[System],
+    snrs: Sequence[float],
+    cache: Path,
+    seed: int = 0,
     progress: Progress | None = None,
-) -> list[Cell]:  # fmt: skip
+) -> list[Cell]:
     """Every picture [H, W, 3] uint8 through every system at every SNR [dB], or from the cache."""
     found: list[Cell] = []
     done, total = 0, len(images) * len(systems)
     for name, image in images.items():
         files = None
         for system in systems:
-            parts = [1, name, _digest(image), asdict(system), list(snrs), seed, QUALITIES,
-                     _digest(shipped(system.codec).codebook), [str(mcs) for mcs in MCS_TABLE]]  # fmt: skip
+            parts = [
+                1,
+                name,
+                _digest(image),
+                asdict(system),
+                list(snrs),
+                seed,
+                QUALITIES,
+                _digest(shipped(system.codec).codebook),
+                [str(mcs) for mcs in MCS_TABLE],
+            ]
             key = json.dumps(parts)
             path = cache / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
             if not path.is_file():
@@ -100,7 +113,7 @@ def plot(found: Sequence[Cell]) -> Plot:
         panel.axhline(EXACT_DB, color="#333333", ls="--", lw=0.8)
         panel.set_title(f"{system}, CBR {cbr_of(found, system):.2f}", fontsize=10)
         panel.grid(alpha=0.3)
-    for panel in panels.ravel()[len(systems):]:
+    for panel in panels.ravel()[len(systems) :]:
         panel.set_visible(False)
     for panel in panels[-1]:
         panel.set_xlabel("Es/N0 [dB]")

@@ -46,9 +46,7 @@ class Speed:
 
 def _seconds_per_step(entity: Entity, steps: int) -> float:
     marks: list[float] = []
-    personalise(
-        entity, config=Personalisation(steps=steps + 1), progress=lambda *_: marks.append(time.perf_counter())
-    )
+    personalise(entity, config=Personalisation(steps=steps + 1), progress=lambda *_: marks.append(time.perf_counter()))
     return float(np.mean(np.diff(marks)))  # prior preservation comes every second step: a mean, not a median
 
 

@@ -35,9 +35,13 @@ def pet_mask(guard: Guard, pet: Pet, rng: np.random.Generator) -> tuple[NDArray[
 
 
 def evaluate_guard(
-    photos: Path | None, *, database: Path | None = None, only: Sequence[str] = (), progress: Progress | None = None,
+    photos: Path | None,
+    *,
+    database: Path | None = None,
+    only: Sequence[str] = (),
+    progress: Progress | None = None,
     choice: Choice = DEFAULT,
-) -> Iterator[Figure]:  # fmt: skip
+) -> Iterator[Figure]:
     """Identity, false alarms, masks and latency."""
     folder, guard = photos_folder(photos), choice.guard()
     names = subjects_in(folder, only)

@@ -24,7 +24,12 @@ Progress = Callable[..., None]
 
 
 def enrol_subjects(
-    db: Database, folder: Path, names: Sequence[str], *, personalise: bool, progress: Progress | None,
+    db: Database,
+    folder: Path,
+    names: Sequence[str],
+    *,
+    personalise: bool,
+    progress: Progress | None,
     choice: Choice = DEFAULT,
 ) -> list[Entity]:
     """K of all subjects, from all photographs but the last of each."""
@@ -39,9 +44,14 @@ def enrol_subjects(
 
 @contextmanager
 def k_of_subjects(
-    database: Path | None, folder: Path, names: Sequence[str], *, personalise: bool, progress: Progress | None,
+    database: Path | None,
+    folder: Path,
+    names: Sequence[str],
+    *,
+    personalise: bool,
+    progress: Progress | None,
     choice: Choice = DEFAULT,
-) -> Iterator[Database]:  # fmt: skip
+) -> Iterator[Database]:
     """K with all subjects: the file ``database``, to which those (and adapters) that it lacks are added, or a temporary
     one.
 

@@ -67,9 +67,16 @@ def diffused(masked: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.u
 
 
 def evaluate_recovery(
-    photos: Path | None, *, database: Path | None = None, personalise: bool = True, only: Sequence[str] = (),
-    modes: Sequence[dict[str, Any]] = ({},), progress: Progress | None = None, choice: Choice = DEFAULT, **options: Any,
-) -> Iterator[tuple[list[Recovered], list[Trial]]]:  # fmt: skip
+    photos: Path | None,
+    *,
+    database: Path | None = None,
+    personalise: bool = True,
+    only: Sequence[str] = (),
+    modes: Sequence[dict[str, Any]] = ({},),
+    progress: Progress | None = None,
+    choice: Choice = DEFAULT,
+    **options: Any,
+) -> Iterator[tuple[list[Recovered], list[Trial]]]:
     """The whole chain on the last photograph of each subject, all subjects enrolled in one K.
 
     Args:
@@ -85,9 +92,10 @@ def evaluate_recovery(
     configs = [RunConfig.build(**{**options, **mode}) for mode in modes]
     models = Models.load(choice)
     models = Models(RememberingGuard(models.guard), models.recovery)  # type: ignore[arg-type]
-    with k_of_subjects(
-        database, folder, names, personalise=personalise, progress=progress, choice=choice
-    ) as db, FrozenDatabase.open(db.path, models.guard.identity) as frozen:
+    with (
+        k_of_subjects(database, folder, names, personalise=personalise, progress=progress, choice=choice) as db,
+        FrozenDatabase.open(db.path, models.guard.identity) as frozen,
+    ):
         for number, name in enumerate(names):
             image, rows, trials = last_photo(folder, name), [], []
             sent, received = Memory(), Memory()
@@ -109,12 +117,19 @@ def _figures(name: str, trial: Trial, guard: Any, db: Database) -> Recovered:
     ranks = [guard.rank(seen.restored, entities, guarded.mask) for seen in (trial.bob, trial.eve)]
     first = [bool(rank) and rank[0].name == name for rank in ranks]
     return Recovered(
-        name, any(detection.name == name for detection in guarded.detections),
-        bob["psnr_private"], eve["psnr_private"], bob["ssim_private"], eve["ssim_private"],
-        bob["identified"], eve["identified"], first[0], first[1],
+        name,
+        any(detection.name == name for detection in guarded.detections),
+        bob["psnr_private"],
+        eve["psnr_private"],
+        bob["ssim_private"],
+        eve["ssim_private"],
+        bob["identified"],
+        eve["identified"],
+        first[0],
+        first[1],
         None if plain is None else metrics.psnr(trial.sent.image, plain, guarded.mask),
         figures["seconds"]["recover"] / 2,
-    )  # fmt: skip
+    )
 
 
 def summarise(rows: Sequence[Recovered]) -> list[Figure]:
@@ -126,8 +141,11 @@ def summarise(rows: Sequence[Recovered]) -> list[Figure]:
         mean("PSNR private, Bob", [row.bob_psnr for row in found if row.bob_psnr is not None], "dB"),
         mean("PSNR private, Eve", [row.eve_psnr for row in found if row.eve_psnr is not None], "dB"),
         mean("PSNR private, Bob - Eve", [(row.bob_psnr or 0) - (row.eve_psnr or 0) for row in found], "dB"),
-        mean("PSNR private, Bob - OpenCV inpainting",
-             [row.bob_psnr - row.blur_psnr for row in found if row.blur_psnr is not None and row.bob_psnr], "dB"),
+        mean(
+            "PSNR private, Bob - OpenCV inpainting",
+            [row.bob_psnr - row.blur_psnr for row in found if row.blur_psnr is not None and row.bob_psnr],
+            "dB",
+        ),
         mean("SSIM private, Bob", [row.bob_ssim for row in found if row.bob_ssim is not None]),
         mean("SSIM private, Eve", [row.eve_ssim for row in found if row.eve_ssim is not None]),
         mean("SSIM private, Bob above Eve, mean of ratios", gains, "%"),
@@ -136,7 +154,7 @@ def summarise(rows: Sequence[Recovered]) -> list[Figure]:
         share("Bob's picture, rank 1", [row.bob_rank1 for row in found]),
         share("Eve's picture, rank 1", [row.eve_rank1 for row in found]),
         mean("recovery, one receiver", [row.seconds for row in found], "s"),
-    ]  # fmt: skip
+    ]
 
 
 @dataclass(frozen=True)
@@ -158,12 +176,16 @@ def compare(rows: dict[str, list[Recovered]]) -> list[Compared]:
     first, compared = next(iter(rows.values())), []
     for name, own in rows.items():
         both = [(a, b) for a, b in zip(own, first, strict=True) if a.bob_psnr is not None and b.bob_psnr is not None]
-        compared.append(Compared(
-            name, mean("", [a.bob_psnr for a, _ in both if a.bob_psnr is not None]),
-            mean("", [(a.bob_psnr or 0) - (b.bob_psnr or 0) for a, b in both]),
-            mean("", [a.eve_psnr for a, _ in both if a.eve_psnr is not None]),
-            mean("", [a.bob_ssim for a, _ in both if a.bob_ssim is not None]),
-            share("", [a.bob_is == a.name for a, _ in both]), share("", [a.eve_is == a.name for a, _ in both]),
-            mean("", [a.seconds for a, _ in both]),
-        ))  # fmt: skip
+        compared.append(
+            Compared(
+                name,
+                mean("", [a.bob_psnr for a, _ in both if a.bob_psnr is not None]),
+                mean("", [(a.bob_psnr or 0) - (b.bob_psnr or 0) for a, b in both]),
+                mean("", [a.eve_psnr for a, _ in both if a.eve_psnr is not None]),
+                mean("", [a.bob_ssim for a, _ in both if a.bob_ssim is not None]),
+                share("", [a.bob_is == a.name for a, _ in both]),
+                share("", [a.eve_is == a.name for a, _ in both]),
+                mean("", [a.seconds for a, _ in both]),
+            )
+        )
     return compared

@@ -88,9 +88,10 @@ def verdicts(cells: Sequence[Cell], experiment: Experiment) -> list[Verdict]:
     for series in dict.fromkeys(cell.series for cell in cells):
         for claim in CLAIMS:
             points = tuple(
-                (cell.x, getattr(cell, claim.of)) for cell in cells
+                (cell.x, getattr(cell, claim.of))
+                for cell in cells
                 if cell.series == series and cell.figure == claim.figure and _in_range(experiment, cell)
-            )  # fmt: skip
+            )
             if points:
                 found.append(Verdict(series, claim, points))
     return found
@@ -140,26 +141,36 @@ def show_verdicts(cells: Sequence[Cell], experiment: Experiment, show: Callable[
 
     for series in dict.fromkeys(cell.series for cell in cells):
         label = series_label(experiment, series)
-        table = Table("figure", "the paper", "ours (over the points)", "test", "verdict",
-                      title=f"{experiment.name}{': ' + label if label else ''}, beside {PAPER}",
-                      title_justify="left")  # fmt: skip
+        table = Table(
+            "figure",
+            "the paper",
+            "ours (over the points)",
+            "test",
+            "verdict",
+            title=f"{experiment.name}{': ' + label if label else ''}, beside {PAPER}",
+            title_justify="left",
+        )
         for one in verdicts([cell for cell in cells if cell.series == series], experiment):
             unit = " " + one.claim.test.rsplit(" ", 1)[1] if one.claim.test.endswith(("%", "dB")) else ""
             low, high = (min(one.values), max(one.values)) if one.values else (None, None)
             colour = {"met": "green", "not met": "red"}.get(one.word, "yellow")
             table.add_row(
-                one.claim.what, one.claim.paper,
-                f"{_number(one.mean, unit)} ({_number(low, '')} to {_number(high, '')})", one.claim.test,
+                one.claim.what,
+                one.claim.paper,
+                f"{_number(one.mean, unit)} ({_number(low, '')} to {_number(high, '')})",
+                one.claim.test,
                 f"[{colour}]{one.word}[/{colour}]",
-            )  # fmt: skip
+            )
         if table.row_count and experiment.report.claims:
             show(table)
     for found in dependence(cells, experiment):
         said = {True: "within", False: "outside", None: "no figure against"}[found.inside]
         base = found.at_reference
-        show(f"Eve identifies {_number(found.at_highest.value, ' %')} at {found.highest:g} dB, {said} the interval at "
-             f"{found.reference:g} dB: {_number(base.value, ' %')} ({_number(base.low, '')} to "
-             f"{_number(base.high, ' %')})")  # fmt: skip
+        show(
+            f"Eve identifies {_number(found.at_highest.value, ' %')} at {found.highest:g} dB, {said} the interval at "
+            f"{found.reference:g} dB: {_number(base.value, ' %')} ({_number(base.low, '')} to "
+            f"{_number(base.high, ' %')})"
+        )
 
 
 def series_label(experiment: Experiment, series: tuple[Any, ...]) -> str:

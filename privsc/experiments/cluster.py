@@ -61,12 +61,18 @@ def spread(workers: int | None, scheduler: str | None) -> Iterator[tuple[Run, in
         # Encrypted and with a certificate made for this run: other users of this machine cannot send it work.
         with (
             LocalCluster(
-                n_workers=count, threads_per_worker=1, processes=True, host="127.0.0.1", security=True,
-                dashboard_address=None, memory_limit=0, silence_logs=logging.CRITICAL,
+                n_workers=count,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                security=True,
+                dashboard_address=None,
+                memory_limit=0,
+                silence_logs=logging.CRITICAL,
                 scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
             ) as cluster,
             Client(cluster, set_as_default=False) as client,
-        ):  # fmt: skip
+        ):
             yield _on(client), count
 
 

@@ -92,8 +92,16 @@ def _curve(axes: Axes, cells: Sequence[Cell], who: str, colour: str, number: int
     x, middle, low, high = (list(column) for column in zip(*points, strict=True))
     label = series_label(experiment, cells[0].series)
     name = who.capitalize() + (f", {label}" if label else "")
-    axes.plot(x, middle, color=colour, label=name, linestyle=LINES[number % len(LINES)],
-              marker=MARKERS[number % len(MARKERS)], markersize=5, linewidth=1.7)  # fmt: skip
+    axes.plot(
+        x,
+        middle,
+        color=colour,
+        label=name,
+        linestyle=LINES[number % len(LINES)],
+        marker=MARKERS[number % len(MARKERS)],
+        markersize=5,
+        linewidth=1.7,
+    )
     if number == 0 or len(experiment.series) == 0:
         axes.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0)
     else:  # bands of many curves hide one another

@@ -52,15 +52,31 @@ def enrolments(
     dataset, found = experiment.dataset, []
     for subject in subjects:
         recipe = {
-            "protocol": PROTOCOL, "name": subject.name, "photos": [sha256(path) for path in subject.enrolled],
-            "class_word": subject.class_word, "prompt": subject.prompt, "personalise": dataset.personalise,
-            "steps": dataset.personalise_steps, "encoder": identities.encoder, "text": identities.text,
-            "segmenter": identities.segmenter, "painter": identities.painter if dataset.personalise else None,
-        }  # fmt: skip
-        found.append(Enrolment(
-            subject.name, tuple(map(str, subject.enrolled)), subject.class_word, subject.prompt, dataset.personalise,
-            dataset.personalise_steps, str(cache / "subjects" / f"{_digest(recipe)}.db"), experiment.choice, identities,
-        ))  # fmt: skip
+            "protocol": PROTOCOL,
+            "name": subject.name,
+            "photos": [sha256(path) for path in subject.enrolled],
+            "class_word": subject.class_word,
+            "prompt": subject.prompt,
+            "personalise": dataset.personalise,
+            "steps": dataset.personalise_steps,
+            "encoder": identities.encoder,
+            "text": identities.text,
+            "segmenter": identities.segmenter,
+            "painter": identities.painter if dataset.personalise else None,
+        }
+        found.append(
+            Enrolment(
+                subject.name,
+                tuple(map(str, subject.enrolled)),
+                subject.class_word,
+                subject.prompt,
+                dataset.personalise,
+                dataset.personalise_steps,
+                str(cache / "subjects" / f"{_digest(recipe)}.db"),
+                experiment.choice,
+                identities,
+            )
+        )
     return found
 
 
@@ -82,10 +98,15 @@ def enrol_one(enrolment: Enrolment) -> None:
         create = Database.create(partial, enrolment.identities.encoder, enrolment.identities.text)
         with reproducible(), create as db:
             enrol(
-                db, enrolment.name, [Path(path).read_bytes() for path in enrolment.photos],
-                class_word=enrolment.class_word, prompt=enrolment.prompt, personalise=enrolment.personalise,
-                steps=enrolment.steps, choice=enrolment.choice,
-            )  # fmt: skip
+                db,
+                enrolment.name,
+                [Path(path).read_bytes() for path in enrolment.photos],
+                class_word=enrolment.class_word,
+                prompt=enrolment.prompt,
+                personalise=enrolment.personalise,
+                steps=enrolment.steps,
+                choice=enrolment.choice,
+            )
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)

@@ -28,9 +28,11 @@ def _shown(plan: Plan, unit: Unit) -> Shown:
     folder = folder_of(plan.cache, unit)
     images = {name: read_photo(folder / f"{name}.png") for name in ("original", "masked", "bob", "eve")}
     return Shown(
-        _title(plan, row), images, {who: _caption(who, row) for who in ("bob", "eve")},
+        _title(plan, row),
+        images,
+        {who: _caption(who, row) for who in ("bob", "eve")},
         {"bob": row["bob_correct"], "eve": not row["eve_correct"]},
-    )  # fmt: skip
+    )
 
 
 def _title(plan: Plan, row: dict[str, Any]) -> str:

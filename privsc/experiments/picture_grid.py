@@ -33,16 +33,22 @@ def grid_files(shown: Sequence[Shown]) -> dict[str, bytes]:
     first = shown[0].images["original"]
     height, width = first.shape[:2]
     wide = 2.2  # [inch]
-    figure = Figure(figsize=(wide * (1 + len(shown)), 2 * (wide * height / width + 0.75)), dpi=150,
-                    layout="constrained")  # fmt: skip
+    figure = Figure(
+        figsize=(wide * (1 + len(shown)), 2 * (wide * height / width + 0.75)), dpi=150, layout="constrained"
+    )
     FigureCanvasAgg(figure)
     panels = figure.subplots(2, 1 + len(shown), squeeze=False)
     _show(panels[0][0], first, "original", "", TEXT)
     _show(panels[1][0], shown[0].images["masked"], "transmitted", "", TEXT)
     for column, one in enumerate(shown, start=1):
         for row, who in enumerate(("bob", "eve")):
-            _show(panels[row][column], one.images[who], f"{who.capitalize()}, {one.title}", one.captions[who],
-                  MET if one.met[who] else UNMET)  # fmt: skip
+            _show(
+                panels[row][column],
+                one.images[who],
+                f"{who.capitalize()}, {one.title}",
+                one.captions[who],
+                MET if one.met[who] else UNMET,
+            )
     files = {}
     options: dict[str, Any] = {
         "png": {"Software": "privsc"}, "svg": {"Date": None, "Creator": None},

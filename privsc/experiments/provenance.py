@@ -23,10 +23,15 @@ def identities(choice: Choice) -> Identities:
 def stamps(found: Identities) -> tuple[tuple[str, str], ...]:
     """Columns of every row."""
     return (
-        ("encoder", found.encoder), ("text", found.text), ("recovery", found.painter),
-        ("weights_sha256", weights_sha256()), ("revision", revision() or "unknown"), ("privsc", version("privsc")),
-        ("python", platform.python_version()), *((name, version(name)) for name in PACKAGES),
-    )  # fmt: skip
+        ("encoder", found.encoder),
+        ("text", found.text),
+        ("recovery", found.painter),
+        ("weights_sha256", weights_sha256()),
+        ("revision", revision() or "unknown"),
+        ("privsc", version("privsc")),
+        ("python", platform.python_version()),
+        *((name, version(name)) for name in PACKAGES),
+    )
 
 
 @dataclass(frozen=True)

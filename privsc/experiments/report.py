@@ -1,9 +1,9 @@
 """The report of an experiment: one page that opens from disk, and the figures and numbers for a paper.
 
-    report.html                    everything, with nothing outside it
-    figures/NAME.svg .pdf .csv     every curve, and its numbers
-    pictures/SUBJECT.svg .pdf .png the grid of the paper's Fig. 4, for the subjects that the experiment names
-    summary.csv                    all means, leads and intervals
+report.html                    everything, with nothing outside it
+figures/NAME.svg .pdf .csv     every curve, and its numbers
+pictures/SUBJECT.svg .pdf .png the grid of the paper's Fig. 4, for the subjects that the experiment names
+summary.csv                    all means, leads and intervals
 """
 
 from __future__ import annotations
@@ -65,23 +65,36 @@ def write_report(
 
 
 def _page(
-    experiment: Experiment, rows: Sequence[Row], cells: Sequence[Cell], curves: list[dict[str, str]],
+    experiment: Experiment,
+    rows: Sequence[Row],
+    cells: Sequence[Cell],
+    curves: list[dict[str, str]],
     galleries: Sequence[Gallery],
-) -> str:  # fmt: skip
+) -> str:
     template = resources.files("privsc").joinpath("templates", "experiment.html").read_text(encoding="utf-8")
     page = Environment(autoescape=True, trim_blocks=True).from_string(template)
     photos, subjects = ({row[name] for row in rows} for name in ("photo_sha256", "subject"))
     missed = len({row["photo_sha256"] for row in rows if not row["found"]})
-    lead = (f"{len(rows)} transmissions of {len(photos)} photographs of {len(subjects)} subjects, over "
-            f"{', '.join(f'{len(v)} × {name}' for name, v in experiment.axes.items()) or 'one point'}. Entity found "
-            f"and hidden in {len(photos) - missed} of {len(photos)} photographs.")  # fmt: skip
+    lead = (
+        f"{len(rows)} transmissions of {len(photos)} photographs of {len(subjects)} subjects, over "
+        f"{', '.join(f'{len(v)} × {name}' for name, v in experiment.axes.items()) or 'one point'}. Entity found "
+        f"and hidden in {len(photos) - missed} of {len(photos)} photographs."
+    )
     bands = "bands (bars of curves after the first)" if experiment.series else "bands"
     return page.render(
-        name=experiment.name, title=experiment.title or experiment.name, lead=lead, paper=PAPER,
-        comparison=_comparison(experiment, cells), dependence=_dependence(experiment, cells), curves=curves,
-        bands="bars" if experiment.x is None else bands, galleries=[_gallery(gallery) for gallery in galleries],
-        numbers=_numbers(experiment, cells), text=experiment.text, stamps=_stamps(rows),
-    )  # fmt: skip
+        name=experiment.name,
+        title=experiment.title or experiment.name,
+        lead=lead,
+        paper=PAPER,
+        comparison=_comparison(experiment, cells),
+        dependence=_dependence(experiment, cells),
+        curves=curves,
+        bands="bars" if experiment.x is None else bands,
+        galleries=[_gallery(gallery) for gallery in galleries],
+        numbers=_numbers(experiment, cells),
+        text=experiment.text,
+        stamps=_stamps(rows),
+    )
 
 
 def _comparison(experiment: Experiment, cells: Sequence[Cell]) -> list[dict[str, Any]]:
@@ -97,10 +110,14 @@ def _verdict(one: Verdict) -> dict[str, str]:
     unit = next((f" {unit}" for unit in ("%", "dB") if one.claim.test.endswith(unit)), "")
     low, high = (min(one.values), max(one.values)) if one.values else (None, None)
     return {
-        "what": one.claim.what, "paper": one.claim.paper, "mean": _value(one.mean, unit), "test": one.claim.test,
-        "range": "–" if low is None else f"{low:.1f} to {_value(high, unit)}", "word": one.word,
+        "what": one.claim.what,
+        "paper": one.claim.paper,
+        "mean": _value(one.mean, unit),
+        "test": one.claim.test,
+        "range": "–" if low is None else f"{low:.1f} to {_value(high, unit)}",
+        "word": one.word,
         "style": {"met": "met", "not met": "unmet"}.get(one.word, "half"),
-    }  # fmt: skip
+    }
 
 
 def _dependence(experiment: Experiment, cells: Sequence[Cell]) -> list[dict[str, str]]:
@@ -108,19 +125,22 @@ def _dependence(experiment: Experiment, cells: Sequence[Cell]) -> list[dict[str,
     for one in dependence(cells, experiment):
         label = series_label(experiment, one.series)
         there = f"at {one.reference:g} dB it is {_interval(one.at_reference, 1)} %"
-        lines.append({
-            "text": f"{label + ': ' if label else ''}Eve's picture is identified in "
-            f"{_value(one.at_highest.value, ' %')} at {one.highest:g} dB; {there}:",
-            "word": {True: "within the interval", False: "outside the interval", None: "no figure"}[one.inside],
-            "style": {True: "met", False: "unmet", None: "half"}[one.inside],
-        })  # fmt: skip
+        lines.append(
+            {
+                "text": f"{label + ': ' if label else ''}Eve's picture is identified in "
+                f"{_value(one.at_highest.value, ' %')} at {one.highest:g} dB; {there}:",
+                "word": {True: "within the interval", False: "outside the interval", None: "no figure"}[one.inside],
+                "style": {True: "met", False: "unmet", None: "half"}[one.inside],
+            }
+        )
     return lines
 
 
 def _gallery(gallery: Gallery) -> dict[str, Any]:
     first = gallery.shown[0]
-    before = [_picture(first.images[name], caption)
-              for name, caption in (("original", "original"), ("masked", "transmitted"))]  # fmt: skip
+    before = [
+        _picture(first.images[name], caption) for name, caption in (("original", "original"), ("masked", "transmitted"))
+    ]
     cards = [{"title": "at the transmitter", "pictures": before}]
     for one in gallery.shown:
         pictures = [_picture(one.images[who], one.captions[who]) for who in ("bob", "eve")]
@@ -147,8 +167,16 @@ def _numbers(experiment: Experiment, cells: Sequence[Cell]) -> dict[str, Any]:
         lead_unit = "%" if what.ratio else what.unit
         labels = [*cell.series, *([cell.x] if experiment.x else [])]
         label = what.label + (f" [{what.unit}]" if what.unit else "")
-        rows.append([label, *map(plain, labels), _interval(cell.bob, digits), _interval(cell.eve, digits),
-                     f"{_interval(cell.lead, 1)} {lead_unit}", cell.photos])  # fmt: skip
+        rows.append(
+            [
+                label,
+                *map(plain, labels),
+                _interval(cell.bob, digits),
+                _interval(cell.eve, digits),
+                f"{_interval(cell.lead, 1)} {lead_unit}",
+                cell.photos,
+            ]
+        )
     return {"heads": [*heads, "Bob", "Eve", "lead", "photographs"], "rows": rows, "texts": len(heads)}
 
 

@@ -224,8 +224,9 @@ def _checked(keys: dict[str, Any], folder: Path, text: str, files: bool) -> Expe
             raise ExperimentError(f"{taken}: no such key; is it misspelt?")
     plain = _with_subjects(keys)
     try:
-        experiment = Experiment(**plain, folder=folder, text=text,
-                                subjects_key="dataset.subjects" if plain is keys else "axes.subject")  # fmt: skip
+        experiment = Experiment(
+            **plain, folder=folder, text=text, subjects_key="dataset.subjects" if plain is keys else "axes.subject"
+        )
     except ValidationError as error:
         raise _first(error) from error
     experiment = _with_channel(experiment)

@@ -122,8 +122,10 @@ def _subject(experiment: Experiment, name: str, word: str | None, prompt: str | 
         warnings.warn(line, Notice, stacklevel=2)
     least = dataset.test + (dataset.k is None)
     if len(paths) < least:
-        raise ExperimentError(f"dataset.test: {name} has {len(paths)} photographs, of which {dataset.test} would be "
-                              f"sent; at least {least} are needed")  # fmt: skip
+        raise ExperimentError(
+            f"dataset.test: {name} has {len(paths)} photographs, of which {dataset.test} would be "
+            f"sent; at least {least} are needed"
+        )
     enrolled, sent = paths[: -dataset.test][: dataset.enrol], paths[-dataset.test :]
     return Subject(name, word, prompt, tuple(enrolled), tuple(Photo(name, path, sha256(path)) for path in sent))
 

@@ -61,8 +61,16 @@ def _cell(series: tuple[Any, ...], x: Any, figure: str, rows: Sequence[Row]) -> 
     both = [name for name in bob if name in eve]
     pairs = np.array([(bob[name], eve[name]) for name in both], float).reshape(-1, 2)
     photos = len({row["photo_sha256"] for row in rows})
-    return Cell(series, x, figure, bootstrap(list(bob.values())), bootstrap(list(eve.values())),
-                lead(pairs, what.ratio), photos, len(rows))  # fmt: skip
+    return Cell(
+        series,
+        x,
+        figure,
+        bootstrap(list(bob.values())),
+        bootstrap(list(eve.values())),
+        lead(pairs, what.ratio),
+        photos,
+        len(rows),
+    )
 
 
 def per_photo(rows: Sequence[Row], column: str, what: FigureOf) -> dict[str, float]:
@@ -85,6 +93,12 @@ def summary_rows(cells: Sequence[Cell], experiment: Experiment) -> list[Row]:
         row |= {"figure": cell.figure, "unit": FIGURES[cell.figure].unit}
         for who, one in (("bob", cell.bob), ("eve", cell.eve), ("lead", cell.lead)):
             row |= {who: one.value, f"{who}_low": one.low, f"{who}_high": one.high}
-        rows.append(row | {"lead_unit": "%" if FIGURES[cell.figure].ratio else FIGURES[cell.figure].unit,
-                           "photos": cell.photos, "transmissions": cell.transmissions})  # fmt: skip
+        rows.append(
+            row
+            | {
+                "lead_unit": "%" if FIGURES[cell.figure].ratio else FIGURES[cell.figure].unit,
+                "photos": cell.photos,
+                "transmissions": cell.transmissions,
+            }
+        )
     return rows

@@ -91,8 +91,15 @@ def make_plan(experiment: Experiment, cache: Path, stage: Stage) -> Plan:
         digest = db.digest().hex()
         _check_removed(experiment, db)
     zmq = experiment.zmq
-    bench = Bench(str(k.absolute()), digest, str(cache.absolute()), experiment.choice, experiment.carrier,
-                  (zmq.tx, zmq.bob, zmq.eve), provenance.stamps(found))  # fmt: skip
+    bench = Bench(
+        str(k.absolute()),
+        digest,
+        str(cache.absolute()),
+        experiment.choice,
+        experiment.carrier,
+        (zmq.tx, zmq.bob, zmq.eve),
+        provenance.stamps(found),
+    )
     photos = [photo for subject in subjects for photo in subject.tests]
     units = make_units(bench, photos, list(experiment.configs()), experiment.report.pictures)
     return Plan(experiment, subjects, cache, parts, bench, tuple(units))
@@ -138,8 +145,11 @@ def carry_out(plan: Plan, run: Run, workers: int, stage: Stage) -> tuple[Plan, E
             left.difference_update([unit for unit in left if is_done(cache, unit)])
             return total - len(left)
 
-        run(measure_all, [(plan.bench, group) for group in groups(missing, workers)],
-            _counter(stage("transmissions"), total, done))  # fmt: skip
+        run(
+            measure_all,
+            [(plan.bench, group) for group in groups(missing, workers)],
+            _counter(stage("transmissions"), total, done),
+        )
     wall = time.perf_counter() - start
     busy = sum(s.get("processor", s["transmission"]) for unit in missing if (s := read_seconds(cache, unit)))
     return plan, Effort(wall, busy, workers, len(missing))
@@ -186,8 +196,9 @@ def alone_in(out: Path) -> Iterator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise ExperimentError(f"{folder}: another sweep is at work here; wait for it or give another --out") \
-                from error  # fmt: skip
+            raise ExperimentError(
+                f"{folder}: another sweep is at work here; wait for it or give another --out"
+            ) from error
         yield folder
 
 

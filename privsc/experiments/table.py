@@ -33,8 +33,10 @@ def to_parquet(rows: Sequence[Row]) -> bytes:
     import pyarrow as pa
     from pyarrow import parquet
 
-    arrays = {name: pa.array([row.get(name) for row in rows], _type([row.get(name) for row in rows]))
-              for name in columns_of(rows)}  # fmt: skip
+    arrays = {
+        name: pa.array([row.get(name) for row in rows], _type([row.get(name) for row in rows]))
+        for name in columns_of(rows)
+    }
     sink = io.BytesIO()
     parquet.write_table(pa.table(arrays), sink)
     return sink.getvalue()

@@ -76,14 +76,23 @@ def make_units(
     the first seed."""
     shown, first = set(pictures), configs[0].seed
     identity = dict(bench.stamps)
-    base = {"protocol": PROTOCOL, "k": bench.k_digest, "carrier": bench.carrier,
-            **{name: identity[name] for name in ("encoder", "recovery", "weights_sha256")}}  # fmt: skip
+    base = {
+        "protocol": PROTOCOL,
+        "k": bench.k_digest,
+        "carrier": bench.carrier,
+        **{name: identity[name] for name in ("encoder", "recovery", "weights_sha256")},
+    }
     units = []
     for photo in photos:
         for config in configs:
             drawn = config.model_copy(update={"seed": run_seed(config.seed, photo)})
-            told = {**base, "subject": photo.subject, "photo": photo.sha256, "axis_seed": config.seed,
-                    "config": drawn.model_dump()}  # fmt: skip
+            told = {
+                **base,
+                "subject": photo.subject,
+                "photo": photo.sha256,
+                "axis_seed": config.seed,
+                "config": drawn.model_dump(),
+            }
             name = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
             units.append(Unit(photo, drawn, config.seed, photo.subject in shown and config.seed == first, name))
     return units
@@ -146,34 +155,52 @@ class Laboratory:
                           trial.eve.restored)  # fmt: skip
                 for name, image in zip(PICTURES, images, strict=True):
                     results.add(f"{name}.png", encode_png(image))
-            seconds = {"transmission": round(time.perf_counter() - start, 3),
-                       "processor": round(time.process_time() - cpu, 3), **trial.figures["seconds"]}  # fmt: skip
+            seconds = {
+                "transmission": round(time.perf_counter() - start, 3),
+                "processor": round(time.process_time() - cpu, 3),
+                **trial.figures["seconds"],
+            }
             results.add("seconds.json", to_json(seconds))
             results.add("row.json", to_json(row))
 
     def _row(self, unit: Unit, trial: Any) -> dict[str, Any]:
         figures, truth = trial.figures, unit.photo.subject
         row: dict[str, Any] = {
-            "subject": truth, "photo": unit.photo.path.name, "photo_sha256": unit.photo.sha256,
+            "subject": truth,
+            "photo": unit.photo.path.name,
+            "photo_sha256": unit.photo.sha256,
             **{name: _cell(value) for name, value in unit.config.model_dump().items() if name != "seed"},
-            "seed": unit.seed, "run_seed": unit.config.seed,
+            "seed": unit.seed,
+            "run_seed": unit.config.seed,
             "found": any(entity["name"] == truth for entity in figures["hidden"]),
             "hidden": " ".join(entity["name"] for entity in figures["hidden"]),
-        }  # fmt: skip
+        }
         mask = _region(trial, truth)
         for who, seen in (("bob", trial.bob), ("eve", trial.eve)):
             one = figures[who]
             row |= {f"{who}_{name}": one[name] for name in ("psnr", "psnr_private", "ssim", "ssim_private")}
             row |= self._recognised(who, seen.restored, mask, truth)
-            row |= {f"{who}_{name}": value for name, value in one.items()
-                    if f"{who}_{name}" not in row and _is_scalar(value)}  # fmt: skip
-        row |= {f"link_{name}": value for name, value in figures["link"].items()
-                if _is_scalar(value) and (name not in row or name in ("snr_db", "eve_snr_db"))}  # fmt: skip
+            row |= {
+                f"{who}_{name}": value
+                for name, value in one.items()
+                if f"{who}_{name}" not in row and _is_scalar(value)
+            }
+        row |= {
+            f"link_{name}": value
+            for name, value in figures["link"].items()
+            if _is_scalar(value) and (name not in row or name in ("snr_db", "eve_snr_db"))
+        }
         seeds = unit.config.seeds()
-        row |= {"seed_bob": seeds.bob, "seed_eve": seeds.eve, "seed_recovery": seeds.recovery,
-                "eve_knows": figures["eve_class_word"], "private_share": figures["private_share"],
-                "width": trial.sent.image.shape[1], "height": trial.sent.image.shape[0],
-                "k_digest": figures["k_digest"]}  # fmt: skip
+        row |= {
+            "seed_bob": seeds.bob,
+            "seed_eve": seeds.eve,
+            "seed_recovery": seeds.recovery,
+            "eve_knows": figures["eve_class_word"],
+            "private_share": figures["private_share"],
+            "width": trial.sent.image.shape[1],
+            "height": trial.sent.image.shape[0],
+            "k_digest": figures["k_digest"],
+        }
         return row | dict(self.bench.stamps)
 
     def _recognised(self, who: str, image: np.ndarray, mask: np.ndarray | None, truth: str) -> dict[str, Any]:
@@ -183,8 +210,12 @@ class Laboratory:
         ranked = [one.name for one in self.models.guard.rank(image, entities, mask)]
         place = ranked.index(truth) + 1 if truth in ranked else None
         name = found.name if found else None
-        return {f"{who}_identified": name, f"{who}_correct": name == truth, f"{who}_rank": place,
-                f"{who}_rank1": place == 1}  # fmt: skip
+        return {
+            f"{who}_identified": name,
+            f"{who}_correct": name == truth,
+            f"{who}_rank": place,
+            f"{who}_rank1": place == 1,
+        }
 
 
 def _cell(value: Any) -> Any:

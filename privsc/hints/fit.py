@@ -93,9 +93,11 @@ def _fit(
         for group in optimiser.param_groups:
             group["lr"] = 0.04 * min(1.0, 1.5 * (1 - step / steps) + 0.05)
         seen = F.grid_sample(
-            smooth, _grid(state.matrix, state.flow if bend else None, side, side), padding_mode="border",
+            smooth,
+            _grid(state.matrix, state.flow if bend else None, side, side),
+            padding_mode="border",
             align_corners=False,
-        )  # fmt: skip
+        )
         lit = seen[:, :3] * state.gain.exp() + state.offset
         weight = target[:, 3:]
         colour = ((lit - wanted[:, :3]).square() * weight).sum((1, 2, 3)) / weight.sum() / 3
@@ -178,9 +180,14 @@ def fit_pose(
     chosen = int(error.argmin())
     number, mirrored = finalists[chosen]
     hint = PoseHint(
-        number, mirrored, box, state.matrix[chosen].numpy(), state.flow[chosen].numpy(),
-        state.gain[chosen].exp().flatten().numpy(), state.offset[chosen].flatten().numpy(),
-    )  # fmt: skip
+        number,
+        mirrored,
+        box,
+        state.matrix[chosen].numpy(),
+        state.flow[chosen].numpy(),
+        state.gain[chosen].exp().flatten().numpy(),
+        state.offset[chosen].flatten().numpy(),
+    )
     return PoseHint.from_bytes(hint.to_bytes())
 
 

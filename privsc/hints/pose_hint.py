@@ -66,6 +66,11 @@ class PoseHint:
         rest = np.array(values[4:], np.float32)
         end = 6 + 2 * GRID * GRID
         return cls(
-            first & 0x7F, bool(first & 0x80), (x0, y0, x1, y1), rest[:6].reshape(2, 3) / _MATRIX,
-            rest[6:end].reshape(2, GRID, GRID) / _FLOW, np.exp2(rest[end : end + 3] / _GAIN), rest[end + 3 :] / _OFFSET,
-        )  # fmt: skip
+            first & 0x7F,
+            bool(first & 0x80),
+            (x0, y0, x1, y1),
+            rest[:6].reshape(2, 3) / _MATRIX,
+            rest[6:end].reshape(2, GRID, GRID) / _FLOW,
+            np.exp2(rest[end : end + 3] / _GAIN),
+            rest[end + 3 :] / _OFFSET,
+        )

@@ -181,9 +181,13 @@ def _change(profile: bytes | None, mode: str) -> ImageCms.ImageCmsTransform | No
         if source.profile.xcolor_space != _KINDS[mode]:
             return None
         change = ImageCms.buildTransform(
-            source, ImageCms.createProfile("sRGB"), mode, "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            source,
+            ImageCms.createProfile("sRGB"),
+            mode,
+            "RGB",
+            ImageCms.Intent.RELATIVE_COLORIMETRIC,
             ImageCms.Flags.BLACKPOINTCOMPENSATION | _EXACT.get(mode, 0),
-        )  # fmt: skip
+        )
         if mode not in ("RGB", "L"):
             return change
         probe = _probe(mode)

@@ -133,8 +133,10 @@ def read_photos(paths: Sequence[str | Path]) -> tuple[list[bytes], Found]:
     photos = tuple(path for path in found.photos if path in data)
     if not photos:
         path, reason = skipped[-1]
-        raise PhotoError(f"{shown(str(path.parent))}: no photograph of this folder can be read, {shown(path.name)}: "
-                         f"{reason}; add intact ones")  # fmt: skip
+        raise PhotoError(
+            f"{shown(str(path.parent))}: no photograph of this folder can be read, {shown(path.name)}: "
+            f"{reason}; add intact ones"
+        )
     return [data[path] for path in photos], Found(photos, tuple(skipped), found.inside)
 
 

@@ -152,8 +152,9 @@ class Database:
             self._check_dims(entity)
             cursor = self._connection.execute(
                 "INSERT INTO entities (name, name_key, prompt, class_word, f_k, prototypes, gamma, text_embedding,"
-                " adapter) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", _row(entity),
-            )  # fmt: skip
+                " adapter) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                _row(entity),
+            )
             index = cursor.lastrowid or 0
             if not 1 <= index <= MAX_ENTITIES:
                 raise DatabaseError(f"{self.path}: all {MAX_ENTITIES} indices have been given; start a new database")
@@ -166,8 +167,9 @@ class Database:
             self._check_dims(entity, apart_from=entity.index)
             cursor = self._connection.execute(
                 "UPDATE entities SET name = ?, name_key = ?, prompt = ?, class_word = ?, f_k = ?, prototypes = ?,"
-                " gamma = ?, text_embedding = ?, adapter = ? WHERE k = ?", (*_row(entity), entity.index),
-            )  # fmt: skip
+                " gamma = ?, text_embedding = ?, adapter = ? WHERE k = ?",
+                (*_row(entity), entity.index),
+            )
             if cursor.rowcount != 1:
                 raise EntityError(f"{entity.name}: index {entity.index} is not in {self.path}; add it first")
             self._connection.execute("DELETE FROM samples WHERE k = ?", (entity.index,))
@@ -274,17 +276,30 @@ class Database:
 
 def _row(entity: Entity) -> tuple[object, ...]:
     return (
-        entity.name, name_key(entity.name), entity.prompt, entity.class_word, to_blob(entity.f_k),
-        to_blob(entity.prototypes), entity.gamma, to_blob(entity.text_embedding), entity.adapter,
-    )  # fmt: skip
+        entity.name,
+        name_key(entity.name),
+        entity.prompt,
+        entity.class_word,
+        to_blob(entity.f_k),
+        to_blob(entity.prototypes),
+        entity.gamma,
+        to_blob(entity.text_embedding),
+        entity.adapter,
+    )
 
 
 def _entity(row: tuple, samples: tuple[Sample, ...]) -> Entity:
     index, name, prompt, class_word, f_k_blob, prototypes_blob, gamma, text_blob, adapter = row
     f_k = from_blob(f_k_blob, None, f"f_k of {name}")
     return Entity(
-        name=name, prompt=prompt, class_word=class_word, samples=samples, f_k=f_k,
+        name=name,
+        prompt=prompt,
+        class_word=class_word,
+        samples=samples,
+        f_k=f_k,
         prototypes=from_blob(prototypes_blob, f_k.size, f"prototypes of {name}").reshape(-1, f_k.size),
         text_embedding=from_blob(text_blob, None, f"text embedding of {name}"),
-        gamma=gamma, adapter=adapter, index=index,
-    )  # fmt: skip
+        gamma=gamma,
+        adapter=adapter,
+        index=index,
+    )

@@ -62,8 +62,10 @@ class Entity:
         if not self.samples:
             raise EntityError(f"{self.name}: an entity needs at least one photograph; got none")
         for label, array, dims in (
-            ("f_k", self.f_k, 1), ("prototypes", self.prototypes, 2), ("text_embedding", self.text_embedding, 1),
-        ):  # fmt: skip
+            ("f_k", self.f_k, 1),
+            ("prototypes", self.prototypes, 2),
+            ("text_embedding", self.text_embedding, 1),
+        ):
             if not isinstance(array, np.ndarray) or array.dtype != np.float32 or array.ndim != dims or array.size == 0:
                 raise EntityError(f"{self.name}: {label} must be a float32 array of {dims} dimension(s), not empty")
             if not np.isfinite(array).all():

@@ -86,8 +86,9 @@ def fits(adapter: bytes | None, identity: str, name: str) -> bytes | None:
     warnings.warn(
         f"{name}: the adapter in K was made for {made_for or 'privsc-mini'}, not for {identity}; painting without it "
         "(enrol the entity again with the options of this run)",
-        Notice, stacklevel=2,
-    )  # fmt: skip
+        Notice,
+        stacklevel=2,
+    )
     return None
 
 

@@ -18,6 +18,7 @@ def torch_device(name: str) -> torch.device:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise ConfigError(f"--device: {name!r} cannot be used here ({reason}); leave it out for the processor") \
-            from error  # fmt: skip
+        raise ConfigError(
+            f"--device: {name!r} cannot be used here ({reason}); leave it out for the processor"
+        ) from error
     return device

@@ -41,9 +41,13 @@ class Neck(nn.Module):
         joined = 128 + 128 + STAGES[16][1] + STAGES[32][1]
         self.project = nn.Conv2d(joined, DIM, 1)
         self.mix = nn.Sequential(
-            nn.GroupNorm(1, DIM), nn.GELU(), nn.Conv2d(DIM, DIM, 3, padding=1), nn.GroupNorm(1, DIM), nn.GELU(),
+            nn.GroupNorm(1, DIM),
+            nn.GELU(),
             nn.Conv2d(DIM, DIM, 3, padding=1),
-        )  # fmt: skip
+            nn.GroupNorm(1, DIM),
+            nn.GELU(),
+            nn.Conv2d(DIM, DIM, 3, padding=1),
+        )
         self.norm = nn.GroupNorm(1, DIM)
 
     def forward(self, maps: dict[int, torch.Tensor]) -> torch.Tensor:

@@ -91,9 +91,12 @@ class SamDecoder(nn.Module):
         """
         sparse, dense = self.prompt_encoder(points=(points, labels), boxes=boxes, masks=None)
         return self.mask_decoder(
-            image_embeddings=embedding, image_pe=self.prompt_encoder.get_dense_pe(),
-            sparse_prompt_embeddings=sparse, dense_prompt_embeddings=dense, multimask_output=True,
-        )  # fmt: skip
+            image_embeddings=embedding,
+            image_pe=self.prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=True,
+        )
 
 
 def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:

@@ -141,15 +141,23 @@ def load_stable_diffusion(model: str, device: str = "cpu") -> StableDiffusion:
     scheduler = _part(folder, "scheduler", DDIMScheduler.from_pretrained)
     _check(folder, unet, vae, text)
     pipeline = StableDiffusionInpaintPipeline(
-        vae=vae, text_encoder=text, tokenizer=tokenizer, unet=unet, scheduler=scheduler, safety_checker=None,
-        feature_extractor=None, requires_safety_checker=False,
-    )  # fmt: skip
+        vae=vae,
+        text_encoder=text,
+        tokenizer=tokenizer,
+        unet=unet,
+        scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
     pipeline.set_progress_bar_config(disable=True)
     for network in (vae, unet, text):
         network.requires_grad_(False)
     pipeline.to(target)
     scale = pipeline.vae_scale_factor
     return StableDiffusion(
-        pipeline, f"stable-diffusion:{weights_digest(folder / 'unet')}", unet.config.sample_size * scale,
+        pipeline,
+        f"stable-diffusion:{weights_digest(folder / 'unet')}",
+        unet.config.sample_size * scale,
         scale * 2 ** (len(unet.config.block_out_channels) - 1),
-    )  # fmt: skip
+    )

@@ -53,8 +53,9 @@ class Ear:
         """A frame event."""
         header = Header.unpack(buffers["header"].tobytes())
         symbols = buffers["symbols"].view(np.complex64) if "symbols" in buffers else None
-        self.frames.append(ReceivedFrame(header, buffers["body"], fields["crc_ok"], fields["start"], fields["snr_db"],
-                                         symbols))  # fmt: skip
+        self.frames.append(
+            ReceivedFrame(header, buffers["body"], fields["crc_ok"], fields["start"], fields["snr_db"], symbols)
+        )
         self.events.append({key: value for key, value in fields.items() if key not in ("privsc", "id", "event")})
 
 
@@ -89,8 +90,11 @@ class Air:
     def _wanted(self) -> list[tuple[str, Profile, list[str]]]:
         """(name of the process, its device, the directions that it needs) of each."""
         setup, one = self.setup, self.setup.sender is self.setup.bob
-        every = ((BOB, setup.bob, ["rx", "tx"] if one else ["rx"]), (EVE, setup.eve, ["rx"]),
-                 ("sender", None if one else setup.sender, ["tx"]))  # fmt: skip
+        every = (
+            (BOB, setup.bob, ["rx", "tx"] if one else ["rx"]),
+            (EVE, setup.eve, ["rx"]),
+            ("sender", None if one else setup.sender, ["tx"]),
+        )
         return [(who, profile, ways) for who, profile, ways in every if profile is not None]
 
     def _open_devices(self) -> None:
@@ -140,8 +144,13 @@ class Air:
         made large enough (within reason) that a busy computer loses none."""
         blocks = int(np.clip(1.2 * expect / BLOCK + 64, 64, _MOST_BLOCKS))
         for who in self._receivers:
-            self.stations[who].ask("receive", chains=self.chains(who), frames=self._frames, blocks=blocks,
-                                   record=str(record.absolute()) if record and who == BOB else None)  # fmt: skip
+            self.stations[who].ask(
+                "receive",
+                chains=self.chains(who),
+                frames=self._frames,
+                blocks=blocks,
+                record=str(record.absolute()) if record and who == BOB else None,
+            )
         self._meet()
         self.wait(self._settle)
 
@@ -157,8 +166,10 @@ class Air:
             self._put(None)
             if all(int(self.stations[who].ask("sensors").get("rx_packets", "0")) > 0 for who in ears):
                 return
-        raise StationError(f"{self.setup.bob.name}: no sample of {sender.name} arrives within {_MEETS_WITHIN:g} s; "
-                           "do device.tx and device.rx name the same endpoint?")  # fmt: skip
+        raise StationError(
+            f"{self.setup.bob.name}: no sample of {sender.name} arrives within {_MEETS_WITHIN:g} s; "
+            "do device.tx and device.rx name the same endpoint?"
+        )
 
     def setting(self, who: str, name: str, value: str) -> None:
         """A setting of one device's driver."""
@@ -181,8 +192,9 @@ class Air:
         level = 20 * math.log10(factor) + (setup.sender.tx.gain or 0.0) - loss  # at the receiver's input
         self.setting(who, "noise_floor", f"{level - snr_db:.4f}")
 
-    def send(self, iq: np.ndarray, *, delay: float | None = 0.2, repeat: int = 1,
-             progress: Callable[..., None] | None = None) -> None:  # fmt: skip
+    def send(
+        self, iq: np.ndarray, *, delay: float | None = 0.2, repeat: int = 1, progress: Callable[..., None] | None = None
+    ) -> None:
         """iq, [N] complex64 of full scale 1, on the air; returns when the last sample is out."""
         self.stations["sender"].load(iq)
         self._put(delay, repeat, progress)
@@ -260,14 +272,18 @@ def reception(frames: list[ReceivedFrame], refusals: Counter[str], k_digest: byt
     digests = Counter(one.header.k_digest for one in frames)
     linear = [10 ** (one.snr_db / 10) for one in frames]
     return Reception(
-        head=None if group is None else group[PREFIX.size :], body=body, body_ok=body_ok,
-        body_crc_ok=bool(count) and not missing, missing=missing,
+        head=None if group is None else group[PREFIX.size :],
+        body=body,
+        body_ok=body_ok,
+        body_crc_ok=bool(count) and not missing,
+        missing=missing,
         k_digest_matches=digests.most_common(1)[0][0] == short_digest(k_digest) if k_digest and digests else None,
         snr_db=10 * math.log10(sum(linear) / len(linear)) if linear else math.nan,
-        stats=LinkStats(None, count, count - len({one.header.sequence for one in usable}),
-                        sum(not one.crc_ok for one in bodies), 0),
+        stats=LinkStats(
+            None, count, count - len({one.header.sequence for one in usable}), sum(not one.crc_ok for one in bodies), 0
+        ),
         refusals=dict(refusals),
-    )  # fmt: skip
+    )
 
 
 def _survives_errors(group: bytes | None) -> bool:

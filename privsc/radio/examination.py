@@ -131,9 +131,15 @@ class Examination:
 
         def look(gain_follows: bool | None) -> Diagnosis:
             return diagnose(
-                samples, background, self.truth, sample_rate=bob_profile.sample_rate, frequency=bob_profile.frequency,
-                counts={**told["counts"], **counts}, gaps=told["gaps"], gain_follows=gain_follows,
-            )  # fmt: skip
+                samples,
+                background,
+                self.truth,
+                sample_rate=bob_profile.sample_rate,
+                frequency=bob_profile.frequency,
+                counts={**told["counts"], **counts},
+                gaps=told["gaps"],
+                gain_follows=gain_follows,
+            )
 
         first = look(None)
         if first.verdict == "clipping" and (follows := self._follows(samples)) is not None:
@@ -160,8 +166,9 @@ def virtual_snr(setup: Setup, fault: str | None) -> float | None:
     return _NOISE_SNR if fault == "noise" else _CLEAN_SNR
 
 
-def practise(setup: Setup, faults: Sequence[str | None], progress: Callable[..., None] | None = None,
-             tries: int = 3) -> Iterator[tuple[str | None, str, Diagnosis]]:  # fmt: skip
+def practise(
+    setup: Setup, faults: Sequence[str | None], progress: Callable[..., None] | None = None, tries: int = 3
+) -> Iterator[tuple[str | None, str, Diagnosis]]:
     """Each fault in turn (None: none), with the stage at which it should be found and what the doctor says.
 
     Faults that need no other profiles share one pair of radios. A busy computer that starves the transmitter or the
@@ -189,8 +196,9 @@ def practise(setup: Setup, faults: Sequence[str | None], progress: Callable[...,
                 yield fault, expected, told
 
 
-def sweep(examination: Examination, gains: list[float], side: str = "rx",
-          progress: Callable[..., None] | None = None) -> list[dict[str, Any]]:  # fmt: skip
+def sweep(
+    examination: Examination, gains: list[float], side: str = "rx", progress: Callable[..., None] | None = None
+) -> list[dict[str, Any]]:
     """One row for each gain [dB]: what was measured there; the gain is the one that the device took."""
     rows = []
     station = examination.air.stations[BOB if side == "rx" else "sender"]
@@ -216,19 +224,33 @@ def best_row(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
     return min((row for row in fit if row["snr_db"] >= best - 0.5), key=lambda row: row["gain"])
 
 
-def user_profile(base: str, profile: Profile, side: str, row: dict[str, Any], rows: list[dict[str, Any]],
-                 stamp: str) -> str:  # fmt: skip
+def user_profile(
+    base: str, profile: Profile, side: str, row: dict[str, Any], rows: list[dict[str, Any]], stamp: str
+) -> str:
     """TOML of a profile with the gain and the frequency correction that were found.
 
     The transmitter is taken to be right: what the receiver sees as an offset is the error of the receiver's reference.
     """
     ppm = profile.ppm - (row["carrier_ppm"] or 0.0)
-    lines = [f"# Made by privsc radio calibrate on {stamp}; lay it under --profile or --rx-profile.",
-             f'base = "{base}"', f'name = "{profile.name}-calibrated"', "", "[radio]"]  # fmt: skip
+    lines = [
+        f"# Made by privsc radio calibrate on {stamp}; lay it under --profile or --rx-profile.",
+        f'base = "{base}"',
+        f'name = "{profile.name}-calibrated"',
+        "",
+        "[radio]",
+    ]
     if side == "rx":
         lines += [f"ppm = {ppm:.2f}"]
-    lines += [f"frequency = {profile.frequency:.1f}", f"sample_rate = {profile.sample_rate:.1f}", "", f"[{side}]",
-              f"gain = {row['gain']:.2f}", "", "[calibration]", f'date = "{stamp}"']  # fmt: skip
+    lines += [
+        f"frequency = {profile.frequency:.1f}",
+        f"sample_rate = {profile.sample_rate:.1f}",
+        "",
+        f"[{side}]",
+        f"gain = {row['gain']:.2f}",
+        "",
+        "[calibration]",
+        f'date = "{stamp}"',
+    ]
     for key in ("snr_db", "evm_db", "carrier_ppm", "clock_ppm"):
         if row[key] is not None:
             lines.append(f"{key} = {row[key]:.3f}")

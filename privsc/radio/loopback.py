@@ -42,9 +42,16 @@ def check_allowed(setup: Setup) -> None:
 
 
 def over_the_air(
-    photo: np.ndarray, database: Database, models: Models, config: RunConfig, air: Air, stage: Stage,
-    snr_db: float | None = None, eve_snr_db: float | None = None, record: Path | None = None,
-) -> tuple[Trial, dict[str, bytes]]:  # fmt: skip
+    photo: np.ndarray,
+    database: Database,
+    models: Models,
+    config: RunConfig,
+    air: Air,
+    stage: Stage,
+    snr_db: float | None = None,
+    eve_snr_db: float | None = None,
+    record: Path | None = None,
+) -> tuple[Trial, dict[str, bytes]]:
     """S, [H, W, 3] uint8, with every figure of report.json, and frames.csv; ``record`` names a recording to make."""
     links = Links(*(RadioLink(codec=config.codec, ear=air.ears[who]) for who in (BOB, EVE)))
     stage("guard and transmitter")
@@ -82,22 +89,32 @@ def set_noise(air: Air, factor: float, snr_db: float | None, eve_snr_db: float |
 
 def radio_figures(air: Air, ended: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The part "radio" of report.json: each receiver's chain and device, and the transmitter's counts."""
-    told: dict[str, Any] = {"sender": {
-        "profile": air.setup.sender.name if air.setup.sender else None, "counts": dict(getattr(air, "sent_counts", {})),
-    }}  # fmt: skip
+    told: dict[str, Any] = {
+        "sender": {
+            "profile": air.setup.sender.name if air.setup.sender else None,
+            "counts": dict(getattr(air, "sent_counts", {})),
+        }
+    }
     for who in (BOB, EVE):
         place = who if who in ended else BOB
         profile = (air.setup.eve if place == EVE else air.setup.bob) or air.setup.bob
         summary, ear = air.ears[who].summary, air.ears[who]
         cfo = summary["cfo"]
         told[who] = {
-            "profile": profile.name, "hardware": air.hardware[place], "frequency": profile.frequency,
-            "sample_rate": profile.sample_rate, "frames": summary["frames"], "crc_ok": summary["crc_ok"],
-            "snr_db": summary["snr_db"], "clock_ppm": summary["clock_ppm"],
+            "profile": profile.name,
+            "hardware": air.hardware[place],
+            "frequency": profile.frequency,
+            "sample_rate": profile.sample_rate,
+            "frames": summary["frames"],
+            "crc_ok": summary["crc_ok"],
+            "snr_db": summary["snr_db"],
+            "clock_ppm": summary["clock_ppm"],
             "cfo_hz": None if cfo is None else round(cfo * profile.sample_rate / (2 * math.pi), 1),
-            "overflows": ended[place]["radio"].get("overflow", 0), "samples": ended[place]["samples"],
-            "payload_sha256": payload_digest(ear), "own_capture": who in ended,
-        }  # fmt: skip
+            "overflows": ended[place]["radio"].get("overflow", 0),
+            "samples": ended[place]["samples"],
+            "payload_sha256": payload_digest(ear),
+            "own_capture": who in ended,
+        }
     return told
 
 
@@ -115,27 +132,49 @@ def frames_csv(ears: dict[str, Ear]) -> bytes:
 
 
 def save(
-    path: Path, data: Path, air: Air, ended: dict[str, dict[str, Any]], config: RunConfig | None,
-    database: Database | None, started: datetime.datetime,
-) -> Path:  # fmt: skip
+    path: Path,
+    data: Path,
+    air: Air,
+    ended: dict[str, dict[str, Any]],
+    config: RunConfig | None,
+    database: Database | None,
+    started: datetime.datetime,
+) -> Path:
     """Bob's samples and what his process found in them as a recording."""
     setup, told = air.setup, ended[BOB]
     assert setup.bob.rx is not None
-    chains = {one["name"]: {**one, "frames": air.ears[one["name"]].summary["frames"],
-                            "payload_sha256": payload_digest(air.ears[one["name"]])}
-              for one in air.chains(BOB)}  # fmt: skip
+    chains = {
+        one["name"]: {
+            **one,
+            "frames": air.ears[one["name"]].summary["frames"],
+            "payload_sha256": payload_digest(air.ears[one["name"]]),
+        }
+        for one in air.chains(BOB)
+    }
     frames = [event for event in air.ears[BOB].events if event["chain"] == BOB]
     digest = database.digest().hex() if database is not None else None
     heard = [frame.header.k_digest.hex() for frame in air.ears[BOB].frames[:1]]
     fields = {
-        "profile": setup.bob.name, "settings": air.actual[BOB], "codec": config.codec if config else None,
-        "coding": config.coding if config else None, "seed": config.seed if config else None, "k_digest": digest,
-        "k_digest_on_air": heard[0] if heard else None, "chains": chains,
+        "profile": setup.bob.name,
+        "settings": air.actual[BOB],
+        "codec": config.codec if config else None,
+        "coding": config.coding if config else None,
+        "seed": config.seed if config else None,
+        "k_digest": digest,
+        "k_digest_on_air": heard[0] if heard else None,
+        "chains": chains,
         "models": {file.name: file.sha256 for file in model_files.read_manifest()},
         "counts": told["radio"],
-    }  # fmt: skip
+    }
     return sigmf_io.write(
-        path, data, form=setup.bob.rx.format, sample_rate=setup.bob.sample_rate, frequency=setup.bob.frequency,
-        hardware=f"{setup.bob.about} ({air.hardware[BOB]})", started=started, frames=frames,
-        gaps=air.gaps, fields={key: value for key, value in fields.items() if value is not None},
-    )  # fmt: skip
+        path,
+        data,
+        form=setup.bob.rx.format,
+        sample_rate=setup.bob.sample_rate,
+        frequency=setup.bob.frequency,
+        hardware=f"{setup.bob.about} ({air.hardware[BOB]})",
+        started=started,
+        frames=frames,
+        gaps=air.gaps,
+        fields={key: value for key, value in fields.items() if value is not None},
+    )

@@ -38,8 +38,14 @@ def doctor_picture(told: Diagnosis, sample_rate: float, title: str) -> bytes:
     if len(told.level):
         at = np.arange(len(told.level)) * told.level_step / sample_rate * 1e3
         level.plot(at, told.level, color=_SIGNAL, linewidth=0.8)
-        level.plot(told.starts / sample_rate * 1e3, np.full(len(told.starts), float(told.level.max()) + 1.5), "v",
-                   color=MET, markersize=4, label=f"{len(told.starts)} preambles")  # fmt: skip
+        level.plot(
+            told.starts / sample_rate * 1e3,
+            np.full(len(told.starts), float(told.level.max()) + 1.5),
+            "v",
+            color=MET,
+            markersize=4,
+            label=f"{len(told.starts)} preambles",
+        )
         if "background_dbfs" in told.measures:
             level.axhline(told.measures["background_dbfs"], color=_QUIET, linestyle=":", label="nobody sends")
         level.legend(fontsize=8, loc="lower right")
@@ -71,9 +77,10 @@ def sweep_picture(rows: list[dict[str, Any]], chosen: dict[str, Any] | None, sid
     FigureCanvasAgg(figure)
     above, below = figure.subplots(2, 1, sharex=True)
     gains = [row["gain"] for row in rows]
-    for axes, names in ((above, (("snr_db", _SIGNAL, "SNR"), ("evm_db", UNMET, "EVM"))),
-                        (below, (("level_dbfs", _SIGNAL, "train"),
-                                 ("background_dbfs", _QUIET, "nobody sends")))):  # fmt: skip
+    for axes, names in (
+        (above, (("snr_db", _SIGNAL, "SNR"), ("evm_db", UNMET, "EVM"))),
+        (below, (("level_dbfs", _SIGNAL, "train"), ("background_dbfs", _QUIET, "nobody sends"))),
+    ):
         for key, colour, name in names:
             values = [np.nan if row[key] is None else row[key] for row in rows]
             axes.plot(gains, values, "o-", color=colour, markersize=4, label=name)

@@ -30,16 +30,23 @@ def heard_again(recording: Recording, who: str) -> tuple[Ear, dict[str, Any]]:
 
     chain = {"name": who, "noise_db": live.get("noise_db"), "seed": live.get("seed", 0)}
     with Station(hear) as station:
-        told = station.ask("replay", path=str(recording.path.absolute()), format=recording.format, chains=[chain],
-                           timeout=3600.0)  # fmt: skip
+        told = station.ask(
+            "replay", path=str(recording.path.absolute()), format=recording.format, chains=[chain], timeout=3600.0
+        )
     ear.summary = told["chains"][who]
     digest, before = payload_digest(ear), live.get("payload_sha256")
     return ear, {
-        "who": who, "samples": told["samples"], "frames": ear.summary["frames"], "crc_ok": ear.summary["crc_ok"],
-        "snr_db": ear.summary["snr_db"], "clock_ppm": ear.summary["clock_ppm"], "payload_sha256": digest,
-        "live_payload_sha256": before, "identical": None if before is None else digest == before,
+        "who": who,
+        "samples": told["samples"],
+        "frames": ear.summary["frames"],
+        "crc_ok": ear.summary["crc_ok"],
+        "snr_db": ear.summary["snr_db"],
+        "clock_ppm": ear.summary["clock_ppm"],
+        "payload_sha256": digest,
+        "live_payload_sha256": before,
+        "identical": None if before is None else digest == before,
         "refusals": ear.summary["refusals"],
-    }  # fmt: skip
+    }
 
 
 def restored_by(
@@ -65,7 +72,11 @@ def restored_by(
             seen = bob.restore(heard, seed, stage("recovery, Bob"))
     stats = heard.reception.stats
     return seen, {
-        "indices": list(heard.indices), "frames_sent": stats.frames_sent, "frames_lost": stats.frames_lost,
-        "crc_failures": stats.crc_failures, "k_digest_matches": heard.reception.k_digest_matches,
-        "failure": heard.failure, "concealed_share": float(heard.concealed.mean()),
-    }  # fmt: skip
+        "indices": list(heard.indices),
+        "frames_sent": stats.frames_sent,
+        "frames_lost": stats.frames_lost,
+        "crc_failures": stats.crc_failures,
+        "k_digest_matches": heard.reception.k_digest_matches,
+        "failure": heard.failure,
+        "concealed_share": float(heard.concealed.mean()),
+    }

@@ -28,18 +28,31 @@ def device_arguments(text: str | None, option: str) -> dict[str, str]:
 
 
 def chosen_setup(
-    profile: str, rx_profile: str | None = None, eve_profile: str | None = None, args: str | None = None,
-    rx_args: str | None = None, eve_args: str | None = None, *, frequency: float | None = None,
-    rate: float | None = None, tx_gain: float | None = None, rx_gain: float | None = None, transmit: bool = False,
-    eve_noise: float | None = None, seed: int = 0, send: bool = True,
-) -> Setup:  # fmt: skip
+    profile: str,
+    rx_profile: str | None = None,
+    eve_profile: str | None = None,
+    args: str | None = None,
+    rx_args: str | None = None,
+    eve_args: str | None = None,
+    *,
+    frequency: float | None = None,
+    rate: float | None = None,
+    tx_gain: float | None = None,
+    rx_gain: float | None = None,
+    transmit: bool = False,
+    eve_noise: float | None = None,
+    seed: int = 0,
+    send: bool = True,
+) -> Setup:
     """The radios that the options name. send False: nobody of ours sends, the profile is Bob's."""
     from hardware.errors import ProfileError
     from hardware.profiles.profile import load
 
     def tables(device: str | None, option: str, **sides: float | None) -> dict[str, Any]:
-        wanted: dict[str, Any] = {"radio": {"frequency": frequency, "sample_rate": rate},
-                                  "device": device_arguments(device, option)}  # fmt: skip
+        wanted: dict[str, Any] = {
+            "radio": {"frequency": frequency, "sample_rate": rate},
+            "device": device_arguments(device, option),
+        }
         for side, gain in sides.items():
             if gain is not None:
                 wanted[side] = {"gain": gain}
@@ -59,8 +72,10 @@ def chosen_setup(
         eve = load(named, tables(eve_args, "--eve-args"))
     for ear in filter(None, (bob, eve)):
         if send and abs(ear.frequency - first.frequency) > first.sample_rate / 2:
-            raise ProfileError(f"{ear.name}: radio.frequency: must be the sender's, {first.frequency / 1e6:g} MHz; got "
-                               f"{ear.frequency / 1e6:g} (--frequency sets it in all profiles)")  # fmt: skip
+            raise ProfileError(
+                f"{ear.name}: radio.frequency: must be the sender's, {first.frequency / 1e6:g} MHz; got "
+                f"{ear.frequency / 1e6:g} (--frequency sets it in all profiles)"
+            )
     return Setup(first if send else None, bob, eve, eve_noise, transmit, seed)
 
 
@@ -83,8 +98,10 @@ class Setup:
                 f"{self.sender.name}: tx: this radio only receives; choose another --profile to send with"
             )
         if one and self.bob.duplex == "half":
-            raise ProfileError(f"{self.bob.name}: duplex: it cannot hear while it sends; give a second device with "
-                               "--rx-profile (and --rx-args serial=... where both are of a kind)")  # fmt: skip
+            raise ProfileError(
+                f"{self.bob.name}: duplex: it cannot hear while it sends; give a second device with "
+                "--rx-profile (and --rx-args serial=... where both are of a kind)"
+            )
         for profile in filter(None, (self.bob, self.eve)):
             if profile.rx is None:
                 raise ProfileError(f"{profile.name}: rx: is missing; this radio cannot receive")
@@ -92,8 +109,10 @@ class Setup:
                 self.sender is not None
                 and abs(profile.sample_rate - self.sender.sample_rate) > 1e-6 * profile.sample_rate
             ):
-                raise ProfileError(f"{profile.name}: radio.sample_rate: must be the sender's, "
-                                   f"{self.sender.sample_rate:g}; got {profile.sample_rate:g}")  # fmt: skip
+                raise ProfileError(
+                    f"{profile.name}: radio.sample_rate: must be the sender's, "
+                    f"{self.sender.sample_rate:g}; got {profile.sample_rate:g}"
+                )
 
 
 def connected(setup: Setup) -> Setup:

@@ -30,8 +30,14 @@ _IMAGE_ID = 0x50AC
 def train(codec: str = "image8x4") -> tuple[np.ndarray, int]:
     """(frames of random payloads with silence between them [N] complex64, how many)."""
     payloads = np.random.default_rng(1).integers(0, 256, (_FRAMES, _PAYLOAD), np.uint8)
-    headers = frame.headers_for(payloads, payloads.size, kind=Kind.BODY, codec_id=shipped(codec).codec_id,
-                                image_id=_IMAGE_ID, k_digest=bytes(frame.DIGEST_BYTES))  # fmt: skip
+    headers = frame.headers_for(
+        payloads,
+        payloads.size,
+        kind=Kind.BODY,
+        codec_id=shipped(codec).codec_id,
+        image_id=_IMAGE_ID,
+        k_digest=bytes(frame.DIGEST_BYTES),
+    )
     symbols = modulate(headers, payloads, shipped(codec))[:, TRAINING_SYMBOLS:]
     return unit_energy_transmitter(Layout(), _GAP).stream(symbols), len(payloads)
 
@@ -83,16 +89,20 @@ class Soaked:
             f"samples dropped by us {self.behind}",
             f"processor: {100 * self.cpu_seconds / self.seconds:.0f} % of one core for Bob's device and chain; "
             f"priority {'granted' if self.hurried else 'refused by the system (see hardware/README.md)'}",
-        ]  # fmt: skip
+        ]
         if self.injected:
             told.append(f"{self.overflows} overflows cost {self.hit} frames")
         if (grown := self.growth()) is not None:
-            told.append(f"memory of the radio process: {self.memory[-1][1] / 1024:.1f} MiB at the end, "
-                        f"{grown[0]:+.0f} KiB since {_WARM:.0f} s, {grown[1]:+.1f} KiB a minute")  # fmt: skip
+            told.append(
+                f"memory of the radio process: {self.memory[-1][1] / 1024:.1f} MiB at the end, "
+                f"{grown[0]:+.0f} KiB since {_WARM:.0f} s, {grown[1]:+.1f} KiB a minute"
+            )
         if self.handles:
             (threads, files), (had, held) = self.handles[-1], self.handles[0]
-            told.append(f"threads {threads} ({threads - had:+d} since the start), open files and sockets {files} "
-                        f"({files - held:+d})")  # fmt: skip
+            told.append(
+                f"threads {threads} ({threads - had:+d} since the start), open files and sockets {files} "
+                f"({files - held:+d})"
+            )
         return told
 
 
@@ -108,9 +118,13 @@ def verdict(told: Soaked) -> str | None:
 
 
 def run_soak(
-    setup: Setup, seconds: float, overflows: int = 0, snr_db: float | None = None, line: Any = None,
+    setup: Setup,
+    seconds: float,
+    overflows: int = 0,
+    snr_db: float | None = None,
+    line: Any = None,
     on_interrupt: Callable[[], None] | None = None,
-) -> Soaked:  # fmt: skip
+) -> Soaked:
     """Send the train again and again and receive it; ``overflows`` are spread over the time.
 
     An interrupt (Ctrl-C) ends it early and well; ``on_interrupt`` is called when it comes.

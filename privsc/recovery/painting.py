@@ -17,9 +17,13 @@ FADE = 0.03
 
 
 def paste(
-    image: NDArray[np.uint8], region: NDArray[np.bool_], painted: NDArray[np.float32], box: Box,
-    warped: WarpedSample | None = None, share: float = 1.0,
-) -> NDArray[np.uint8]:  # fmt: skip
+    image: NDArray[np.uint8],
+    region: NDArray[np.bool_],
+    painted: NDArray[np.float32],
+    box: Box,
+    warped: WarpedSample | None = None,
+    share: float = 1.0,
+) -> NDArray[np.uint8]:
     """Put a painted crop [h, w, 3] (0 to 255) back at full resolution, inside the region only; HWC uint8.
 
     With a ``warped`` sample, ``share`` of its texture takes the place of the crop's.

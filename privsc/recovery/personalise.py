@@ -151,9 +151,11 @@ def _prior_loss(unet, x_t, t, condition: Condition, class_text, weight, count: i
     """Squared distance to the generic network's prediction on ``count`` examples with the class word and no sample."""
     part = slice(0, max(1, count))
     generic = Condition(
-        condition.surroundings[part], condition.mask[part], torch.zeros_like(condition.reference[part]),
+        condition.surroundings[part],
+        condition.mask[part],
+        torch.zeros_like(condition.reference[part]),
         class_text.expand(x_t[part].shape[0], -1, -1),
-    )  # fmt: skip
+    )
     with autocast():
         with torch.no_grad():
             unet.disable_adapters()

@@ -74,9 +74,13 @@ class Crops:
 
 
 def dream_booth(
-    entity: Entity, model: StableDiffusion, config: DreamBooth | None = None, *, seed: int = 0,
+    entity: Entity,
+    model: StableDiffusion,
+    config: DreamBooth | None = None,
+    *,
+    seed: int = 0,
     progress: Progress | None = None,
-) -> bytes:  # fmt: skip
+) -> bytes:
     """Adapter of the U-Net for one entity, as safetensors bytes for K. Meant for a GPU; hours without."""
     config = config or DreamBooth()
     pipeline, crops, rng = model.pipeline, Crops(entity, model), np.random.default_rng(seed)

@@ -95,10 +95,19 @@ class Transmitter:
     """
 
     def __init__(
-        self, guard: Guard, database: Database, link: Link, coding: str = "pixels", quality: int = 80, *,
-        mask: str = "silhouette", remove: Sequence[str] = (), send: str = "index", mask_in_payload: bool = False,
+        self,
+        guard: Guard,
+        database: Database,
+        link: Link,
+        coding: str = "pixels",
+        quality: int = 80,
+        *,
+        mask: str = "silhouette",
+        remove: Sequence[str] = (),
+        send: str = "index",
+        mask_in_payload: bool = False,
         hint: str = "pose",
-    ):  # fmt: skip
+    ):
         check_mode(send, coding, hint)
         self.guard, self.database, self.link = guard, database, link
         self.coding, self.quality, self.shape = coding, quality, MaskShape.parse(mask)
@@ -123,11 +132,15 @@ class Transmitter:
         if self.as_embedding and indices:
             state = np.stack([entity.text_embedding for entity in self.database.by_index(indices)])
         head, body = payload.encode(
-            levels, () if state is not None else indices, self.coding, self.quality, embeddings=state,
+            levels,
+            () if state is not None else indices,
+            self.coding,
+            self.quality,
+            embeddings=state,
             mask=guarded.mask if told else None,
             boxes=[d.box for d in from_left] if placement.boxes_needed(masks) else (),
             poses=self._poses(image, from_left) if self.hinted else (),
-        )  # fmt: skip
+        )
         on_air = self.link.transmit(
             head, body, image_id=image_id, k_digest=self.database.digest(), best_effort=self.coding == "pixels"
         )
@@ -201,9 +214,16 @@ def listen(
         region = detect_region(image)
         image = restore_black(image, region)
     return Heard(
-        image, region, received.indices, received.concealed, reception, failure, received.boxes, received.vectors,
+        image,
+        region,
+        received.indices,
+        received.concealed,
+        reception,
+        failure,
+        received.boxes,
+        received.vectors,
         received.poses,
-    )  # fmt: skip
+    )
 
 
 def _unpack(reception: Reception, size: tuple[int, int]) -> tuple[payload.Received, str | None]:
@@ -248,9 +268,7 @@ class Receiver:
             return Seen(heard.image, heard)
         entities = [known.get(index) for index in heard.indices]  # each at the place of its region
         told = {**_boxes(heard), **({"poses": heard.poses} if heard.poses else {})}
-        image = self.recovery(
-            heard.image, heard.region, entities, seed=seed, progress=progress, **told, **self.options
-        )
+        image = self.recovery(heard.image, heard.region, entities, seed=seed, progress=progress, **told, **self.options)
         return Seen(image, heard)
 
     def receive(self, on_air: Transmission, snr_db: float, seed: int = 0) -> Seen:
@@ -271,9 +289,16 @@ class Eavesdropper:
     def restore(self, heard: Heard, seed: int = 0, progress: Progress | None = None) -> Seen:
         """(Âe, îe) to Ŝe."""
         image = self.recovery(
-            heard.image, heard.region, None, class_word=self.class_word, init="noise", seed=seed, progress=progress,
-            **_boxes(heard), **self.options,
-        )  # fmt: skip
+            heard.image,
+            heard.region,
+            None,
+            class_word=self.class_word,
+            init="noise",
+            seed=seed,
+            progress=progress,
+            **_boxes(heard),
+            **self.options,
+        )
         return Seen(image, heard)
 
     def receive(self, on_air: Transmission, snr_db: float, seed: int = 1) -> Seen:

@@ -56,9 +56,15 @@ def database(folder: Path, seed: int, stage: Stage) -> Database:
         with Database.create(fresh, encoder, text) as db:
             for name, _, word, prompt in ENTITIES:
                 enrol(
-                    db, name, photos[name], prompt=prompt, class_word=word, personalise=name == NAME, seed=seed,
+                    db,
+                    name,
+                    photos[name],
+                    prompt=prompt,
+                    class_word=word,
+                    personalise=name == NAME,
+                    seed=seed,
                     progress=stage(f"enrolling {name}"),
-                )  # fmt: skip
+                )
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)

@@ -170,9 +170,15 @@ def make_entity(
     gamma = calibrate(views, f_k, strangers if len(strangers) else backgrounds(views), encoder.gamma_range)
     samples = tuple(Sample(photo, encode_png(view.mask)) for photo, view in zip(kept, views, strict=True))
     entity = Entity(
-        name=name, prompt=prompt, class_word=word, samples=samples, f_k=f_k, prototypes=prototypes,
-        text_embedding=text.embed(prompt), gamma=gamma,
-    )  # fmt: skip
+        name=name,
+        prompt=prompt,
+        class_word=word,
+        samples=samples,
+        f_k=f_k,
+        prototypes=prototypes,
+        text_embedding=text.embed(prompt),
+        gamma=gamma,
+    )
     report(2, 2, "described")
     return entity
 

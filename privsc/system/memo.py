@@ -137,15 +137,23 @@ class RememberingRecovery:
         return getattr(self._recovery, name)
 
     def __call__(
-        self, received: np.ndarray, region: np.ndarray, entities: Sequence[Entity] | None, *, progress: Any = None,
+        self,
+        received: np.ndarray,
+        region: np.ndarray,
+        entities: Sequence[Entity] | None,
+        *,
+        progress: Any = None,
         **options: Any,
-    ) -> np.ndarray:  # fmt: skip
+    ) -> np.ndarray:
         known = None if entities is None else tuple(entities)
         inputs = [(name, tuple(v) if isinstance(v, list) else v) for name, v in sorted(options.items())]
         painted = self.memory.of(
             lambda: self._recovery(received, region, entities, progress=progress, **options),
-            received, region, known, inputs,
-        )  # fmt: skip
+            received,
+            region,
+            known,
+            inputs,
+        )
         return painted.copy()
 
 
@@ -168,5 +176,10 @@ class RememberingLink:
         """As Link.receive."""
         return self._received.of(
             lambda: self._link.receive(sent, snr_db=snr_db, seed=seed, k_digest=k_digest),
-            repr(self._link), sent.iq, sent.image_id, snr_db, seed, k_digest,
-        )  # fmt: skip
+            repr(self._link),
+            sent.iq,
+            sent.image_id,
+            snr_db,
+            seed,
+            k_digest,
+        )

@@ -65,9 +65,17 @@ def send(
     """Guard and transmitter; S is [H, W, 3] uint8. Also says how long each took [s]."""
     link = (links or Links.simulated(config)).bob
     transmitter = Transmitter(
-        models.guard, database, link, config.coding, config.quality, mask=config.mask, remove=config.remove,
-        send=config.send, mask_in_payload=config.mask_in_payload, hint=config.hint,
-    )  # fmt: skip
+        models.guard,
+        database,
+        link,
+        config.coding,
+        config.quality,
+        mask=config.mask,
+        remove=config.remove,
+        send=config.send,
+        mask_in_payload=config.mask_in_payload,
+        hint=config.hint,
+    )
     start = time.perf_counter()
     guarded = transmitter.guarded(image)
     middle = time.perf_counter()
@@ -76,9 +84,13 @@ def send(
 
 
 def run_trial(
-    image: np.ndarray, database: Database, models: Models, config: RunConfig, stage: Stage = no_stage,
+    image: np.ndarray,
+    database: Database,
+    models: Models,
+    config: RunConfig,
+    stage: Stage = no_stage,
     links: Links | None = None,
-) -> Trial:  # fmt: skip
+) -> Trial:
     """S, [H, W, 3] uint8, through the whole chain; `links` where no simulated channel carries it."""
     stage("guard and transmitter")
     sent, seconds = send(image, database, models, config, links)
@@ -86,9 +98,14 @@ def run_trial(
 
 
 def receive_trial(
-    sent: Sent, seconds: dict[str, float], database: Database, models: Models, config: RunConfig,
-    stage: Stage = no_stage, links: Links | None = None,
-) -> Trial:  # fmt: skip
+    sent: Sent,
+    seconds: dict[str, float],
+    database: Database,
+    models: Models,
+    config: RunConfig,
+    stage: Stage = no_stage,
+    links: Links | None = None,
+) -> Trial:
     """Both receivers and all figures, for what `send` made with the same codec and coding."""
     links, seeds, size = links or Links.simulated(config), config.seeds(), sent.image.shape[:2]
     bob = Receiver(links.bob, models.recovery, database, steps=config.steps, init=config.init)
@@ -111,16 +128,31 @@ def receive_trial(
         "recover": end - middle,
     }
     figures = trial_figures(
-        sent, bob_seen, eve_seen, database, models.guard, link=_link_figures(sent, bob_seen, eve_seen, config),
-        seconds=timing, eve_class_word=eve.class_word, config={**config.model_dump(), "models": models.names},
-    )  # fmt: skip
+        sent,
+        bob_seen,
+        eve_seen,
+        database,
+        models.guard,
+        link=_link_figures(sent, bob_seen, eve_seen, config),
+        seconds=timing,
+        eve_class_word=eve.class_word,
+        config={**config.model_dump(), "models": models.names},
+    )
     return Trial(sent, bob_seen, eve_seen, figures)
 
 
 def trial_figures(
-    sent: Sent, bob: Seen, eve: Seen, database: Database, guard: Guard, *, link: dict[str, Any],
-    seconds: dict[str, float], eve_class_word: str | None, config: dict[str, Any],
-) -> dict[str, Any]:  # fmt: skip
+    sent: Sent,
+    bob: Seen,
+    eve: Seen,
+    database: Database,
+    guard: Guard,
+    *,
+    link: dict[str, Any],
+    seconds: dict[str, float],
+    eve_class_word: str | None,
+    config: dict[str, Any],
+) -> dict[str, Any]:
     """The contents of report.json, whatever carried the symbols; `link` as `_link_figures` makes it."""
     height, width = sent.image.shape[:2]
     return {

@@ -8,10 +8,22 @@ from pathlib import Path
 from privsc.errors import OutputError
 
 
-def train_codec(k: int, n: int, *, out: Path, snr_db: tuple[float, float] = (5.0, 20.0), steps: int = 1500,
-                power: str = "codeword", message_cost: float = 0.0, seed: int = 1, resume: bool = False,
-                progress: Callable[[int, int, float], object] | None = None, real: bool = False,
-                codec_id: int = 100, channel: str = "awgn") -> Path:  # fmt: skip
+def train_codec(
+    k: int,
+    n: int,
+    *,
+    out: Path,
+    snr_db: tuple[float, float] = (5.0, 20.0),
+    steps: int = 1500,
+    power: str = "codeword",
+    message_cost: float = 0.0,
+    seed: int = 1,
+    resume: bool = False,
+    progress: Callable[[int, int, float], object] | None = None,
+    real: bool = False,
+    codec_id: int = 100,
+    channel: str = "awgn",
+) -> Path:
     """Train a one-hot autoencoder of k bits in n channel uses through Sionna's AWGN; returns ``out``.
 
     out: the .npz file to write; the training's state lies beside it as ``<out>.training`` until the end, and with
@@ -30,8 +42,17 @@ def train_codec(k: int, n: int, *, out: Path, snr_db: tuple[float, float] = (5.0
         raise OutputError(f"a codec file ends in .npz, got {out.name}")
     if not out.parent.is_dir():
         raise OutputError(f"no folder {out.parent}: create it first")
-    plan = TrainingPlan(k, n, real=real, power=power, snr_db=(float(snr_db[0]), float(snr_db[1])), steps=steps,
-                        message_cost=message_cost, seed=seed, channel=channel)  # fmt: skip
+    plan = TrainingPlan(
+        k,
+        n,
+        real=real,
+        power=power,
+        snr_db=(float(snr_db[0]), float(snr_db[1])),
+        steps=steps,
+        message_cost=message_cost,
+        seed=seed,
+        channel=channel,
+    )
     checkpoint = out.with_name(out.name + ".training")
     model, curve = train(plan, checkpoint=checkpoint, resume=resume, progress=progress)
     codec = export(model, name=out.stem, codec_id=codec_id, extra={"curve": [round(value, 4) for value in curve]})

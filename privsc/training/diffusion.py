@@ -88,10 +88,13 @@ class RecoveryTrainer:
         self.average.shadow_params = [tensors[f"ema.{name}"].clone() for name in names]
         self.average.optimization_step = self.step
         moments = {
-            number: {"step": torch.tensor(float(self.step)), "exp_avg": tensors[f"m1.{name}"].clone(),
-                     "exp_avg_sq": tensors[f"m2.{name}"].clone()}
+            number: {
+                "step": torch.tensor(float(self.step)),
+                "exp_avg": tensors[f"m1.{name}"].clone(),
+                "exp_avg_sq": tensors[f"m2.{name}"].clone(),
+            }
             for number, name in enumerate(names)
-        }  # fmt: skip
+        }
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
 

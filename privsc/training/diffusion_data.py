@@ -96,9 +96,13 @@ class RecoveryExamples:
                 source, source_shape = source[:, ::-1], source_shape[:, ::-1]
         with_reference = rng.random() < self._reference_rate
         return {
-            "clean": clean, "mask": mask, "source": source, "shape": source_shape & with_reference,
-            "spread": np.array(spread), "text": self._text.draw(words, rng),
-        }  # fmt: skip
+            "clean": clean,
+            "mask": mask,
+            "source": source,
+            "shape": source_shape & with_reference,
+            "spread": np.array(spread),
+            "text": self._text.draw(words, rng),
+        }
 
     def batch(self, count: int, rng: np.random.Generator) -> tuple[torch.Tensor, Condition]:
         """Clean crops [B, 3, 96, 96] float32 in [-1, 1] and what the model is told about them."""

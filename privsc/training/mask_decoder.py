@@ -107,10 +107,14 @@ class GuardTrainer:
         self.average.shadow_params = [tensors[f"ema.{name}"].clone() for name, _ in named]
         self.average.optimization_step = self.step
         moments = {
-            number: {"step": torch.tensor(float(self.step)), "exp_avg": tensors[f"m1.{name}"].clone(),
-                     "exp_avg_sq": tensors[f"m2.{name}"].clone()}
-            for number, (name, _) in enumerate(named) if f"m1.{name}" in tensors
-        }  # fmt: skip
+            number: {
+                "step": torch.tensor(float(self.step)),
+                "exp_avg": tensors[f"m1.{name}"].clone(),
+                "exp_avg_sq": tensors[f"m2.{name}"].clone(),
+            }
+            for number, (name, _) in enumerate(named)
+            if f"m1.{name}" in tensors
+        }
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
 

@@ -19,9 +19,13 @@ FILE = "state.json"
 
 
 def save_state(
-    folder: Path, step: int, network: nn.Module, optimisers: Mapping[str, torch.optim.Optimizer], settings: dict,
+    folder: Path,
+    step: int,
+    network: nn.Module,
+    optimisers: Mapping[str, torch.optim.Optimizer],
+    settings: dict,
     history: list,
-) -> None:  # fmt: skip
+) -> None:
     """Write everything needed to go on; the previous state is removed only when the new one is complete."""
     output_folder(folder)
     tensors = {f"net.{name}": value.contiguous() for name, value in network.state_dict().items()}

@@ -133,10 +133,18 @@ class Head:
         if len(boxes) % _BOX.size:
             raise PayloadError(f"the boxes section must hold {_BOX.size} bytes a box; got {len(boxes)}")
         head = cls(
-            CODINGS[coding], width, height, body_length, struct.unpack(f"<{len(indices) // 2}H", indices),
-            sections.get(MASK), tuple(_BOX.iter_unpack(boxes)), count if vectors is not None else 0, dim, copies,
+            CODINGS[coding],
+            width,
+            height,
+            body_length,
+            struct.unpack(f"<{len(indices) // 2}H", indices),
+            sections.get(MASK),
+            tuple(_BOX.iter_unpack(boxes)),
+            count if vectors is not None else 0,
+            dim,
+            copies,
             sections.get(POSES, b""),
-        )  # fmt: skip
+        )
         head.check()
         return head
 

@@ -61,10 +61,16 @@ def available_codings() -> tuple[str, ...]:
 
 
 def encode(
-    image: np.ndarray, indices: Sequence[int], coding: str = "pixels", quality: int = 80, *,
-    mask: np.ndarray | None = None, boxes: Sequence[Box] = (), embeddings: np.ndarray | None = None,
+    image: np.ndarray,
+    indices: Sequence[int],
+    coding: str = "pixels",
+    quality: int = 80,
+    *,
+    mask: np.ndarray | None = None,
+    boxes: Sequence[Box] = (),
+    embeddings: np.ndarray | None = None,
     poses: Sequence[PoseHint] = (),
-) -> tuple[bytes, bytes]:  # fmt: skip
+) -> tuple[bytes, bytes]:
     """A, [H, W, 3] uint8, and i to (head, body).
 
     Args:
@@ -98,10 +104,18 @@ def encode(
     if mask is not None and (mask.shape != image.shape[:2] or mask.dtype != bool):
         raise PayloadError(f"a mask must be {image.shape[:2]} bool; got {mask.dtype} {mask.shape}")
     head = Head(
-        coding, image.shape[1], image.shape[0], len(body), tuple(int(k) for k in indices),
-        None if mask is None else encode_outline(mask), tuple(tuple(int(v) for v in box) for box in boxes),  # type: ignore[misc]
-        count, dim, copies, b"".join(pose.to_bytes() for pose in poses),
-    )  # fmt: skip
+        coding,
+        image.shape[1],
+        image.shape[0],
+        len(body),
+        tuple(int(k) for k in indices),
+        None if mask is None else encode_outline(mask),
+        tuple(tuple(int(v) for v in box) for box in boxes),  # type: ignore[misc]
+        count,
+        dim,
+        copies,
+        b"".join(pose.to_bytes() for pose in poses),
+    )
     head.check()
     return head.to_bytes(), body
 

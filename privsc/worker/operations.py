@@ -66,9 +66,15 @@ class Operations:
     """
 
     def __init__(
-        self, roles: tuple[str, ...], guard: Guard | None, recovery: Recovery | None, database: Path | None,
-        steps: int | None = None, identity: str | None = None, hint: str = "pose",
-    ):  # fmt: skip
+        self,
+        roles: tuple[str, ...],
+        guard: Guard | None,
+        recovery: Recovery | None,
+        database: Path | None,
+        steps: int | None = None,
+        identity: str | None = None,
+        hint: str = "pose",
+    ):
         self.roles, self.guard, self.recovery, self.steps, self.hint = roles, guard, recovery, steps, hint
         self._path, self._identity = database, identity
         self._database: Database | None = None
@@ -84,9 +90,13 @@ class Operations:
 
     @classmethod
     def load(
-        cls, roles: tuple[str, ...], database: Path | None, steps: int | None = None, choice: Choice = DEFAULT,
+        cls,
+        roles: tuple[str, ...],
+        database: Path | None,
+        steps: int | None = None,
+        choice: Choice = DEFAULT,
         hint: str = "pose",
-    ) -> Operations:  # fmt: skip
+    ) -> Operations:
         """Networks and K as the roles need them."""
         needs_k = [role for role in roles if role != "generic"]
         if needs_k and database is None:
@@ -106,9 +116,11 @@ class Operations:
     def table(self) -> dict[str, Any]:
         """Name of an operation to the function that does it, for the worker's roles."""
         every = {
-            "guard": self.guarded, "recovery": partial(self.recovered, generic=False),
-            "generic": partial(self.recovered, generic=True), "report": self.reported,
-        }  # fmt: skip
+            "guard": self.guarded,
+            "recovery": partial(self.recovered, generic=False),
+            "generic": partial(self.recovered, generic=True),
+            "report": self.reported,
+        }
         return {role: every[role] for role in self.roles}
 
     def guarded(self, params: Params, buffers: Buffers) -> Answer:
@@ -117,11 +129,16 @@ class Operations:
         max_side = _param(params, "max_side", int, 640)
         if not MIN_SIDE <= max_side <= MAX_SIDE:
             raise WireError(messages.MALFORMED, f"max_side must be {MIN_SIDE} to {MAX_SIDE}; got {max_side}")
-        image = _image(buffers, "image") if "image" in buffers else decode_photo(
-            _flat(buffers, "photo"), "photo", max_side
-        )  # fmt: skip
+        image = (
+            _image(buffers, "image") if "image" in buffers else decode_photo(_flat(buffers, "photo"), "photo", max_side)
+        )
         transmitter = Transmitter(
-            self.guard, self.database, _ByteLink(), coding, quality, hint=self.hint  # type: ignore[arg-type]
+            self.guard,
+            self.database,
+            _ByteLink(),
+            coding,
+            quality,
+            hint=self.hint,  # type: ignore[arg-type]
         )
         sent = transmitter.send(image)
         on_air: _Bytes = sent.on_air  # type: ignore[assignment]
@@ -132,9 +149,14 @@ class Operations:
                 {"name": d.name, "index": d.index, "score": float(d.score), "box": [int(v) for v in d.box]}
                 for d in found
             ],
-        }  # fmt: skip
-        return result, {"head": on_air.head, "body": on_air.body, "image": image, "masked": sent.guarded.masked,
-                        "mask": sent.guarded.mask}  # fmt: skip
+        }
+        return result, {
+            "head": on_air.head,
+            "body": on_air.body,
+            "image": image,
+            "masked": sent.guarded.masked,
+            "mask": sent.guarded.mask,
+        }
 
     def recovered(self, params: Params, buffers: Buffers, generic: bool) -> Answer:
         """Received bytes to Â and Ŝ.
@@ -155,9 +177,11 @@ class Operations:
         heard = receiver.listen(reception, 0.0, 0, size)
         seen = receiver.restore(heard, seed)
         result = {
-            "indices": list(heard.indices), "failure": heard.failure, "k_digest_matches": reception.k_digest_matches,
+            "indices": list(heard.indices),
+            "failure": heard.failure,
+            "k_digest_matches": reception.k_digest_matches,
             "concealed_share": float(heard.concealed.mean()),
-        }  # fmt: skip
+        }
         return result, {"received": heard.image, "restored": seen.restored, "concealed": heard.concealed}
 
     def reported(self, params: Params, buffers: Buffers) -> Answer:
@@ -174,10 +198,16 @@ class Operations:
         link = {**link, "cbr": _param(link, "channel_uses", int, 0) / image.size}
         sent = Sent(image, guarded, None)  # type: ignore[arg-type]
         figures = trial_figures(
-            sent, seen["bob"], seen["eve"], self.database, self.guard, link=link,
-            seconds=_param(params, "seconds", dict, {}), config=_param(params, "config", dict, {}),
+            sent,
+            seen["bob"],
+            seen["eve"],
+            self.database,
+            self.guard,
+            link=link,
+            seconds=_param(params, "seconds", dict, {}),
+            config=_param(params, "config", dict, {}),
             eve_class_word=_param(params, "eve_class_word", str, "") or class_word(guarded, self.database),
-        )  # fmt: skip
+        )
         return figures, dict(run_files(Trial(sent, seen["bob"], seen["eve"], figures)))
 
 
@@ -201,8 +231,10 @@ def _buffer(buffers: Buffers, name: str, dtype: str, ndim: int) -> np.ndarray:
         raise WireError(messages.MALFORMED, f"buffer {name} is missing")
     array = buffers[name]
     if array.dtype.name != dtype or array.ndim != ndim:
-        raise WireError(messages.MALFORMED, f"buffer {name} must be {dtype} of {ndim} dimension(s); got {array.dtype} "
-                                        f"{list(array.shape)}")  # fmt: skip
+        raise WireError(
+            messages.MALFORMED,
+            f"buffer {name} must be {dtype} of {ndim} dimension(s); got {array.dtype} {list(array.shape)}",
+        )
     return array
 
 
@@ -236,9 +268,16 @@ def _reception(params: Params, buffers: Buffers, k_digest: bytes | None) -> Rece
         body, ok = body[: fields.body_length], ok[: fields.body_length]
     stats = LinkStats(None, 0, 0, 0, 0)  # counted in the flowgraph, which knows what it sent
     return Reception(
-        head=head or None, body=body, body_ok=ok, body_crc_ok=bool(flags["exact"].all()), missing=(),
-        k_digest_matches=matches, snr_db=float("nan"), stats=stats, refusals={},
-    )  # fmt: skip
+        head=head or None,
+        body=body,
+        body_ok=ok,
+        body_crc_ok=bool(flags["exact"].all()),
+        missing=(),
+        k_digest_matches=matches,
+        snr_db=float("nan"),
+        stats=stats,
+        refusals={},
+    )
 
 
 def _seen(params: Params, buffers: Buffers, who: str, shape: tuple[int, ...]) -> Seen:

@@ -194,9 +194,14 @@ class Worker:
 
 
 def run(
-    roles: tuple[str, ...], database: Path | None, endpoint: str, queue_size: int, until_eof: bool,
-    steps: int | None = None, load: Callable[..., Any] | None = None,
-) -> None:  # fmt: skip
+    roles: tuple[str, ...],
+    database: Path | None,
+    endpoint: str,
+    queue_size: int,
+    until_eof: bool,
+    steps: int | None = None,
+    load: Callable[..., Any] | None = None,
+) -> None:
     """Load what the roles need, say where the worker listens (one JSON line on stdout), and serve until a signal.
 
     Args:

@@ -48,8 +48,20 @@ class ColourRecovery:
     def __init__(self):
         self.calls = []
 
-    def __call__(self, received, region, entities, *, class_word=None, steps=None, init="reference", seed=0,
-                 progress=None, boxes=(), poses=()):  # fmt: skip
+    def __call__(
+        self,
+        received,
+        region,
+        entities,
+        *,
+        class_word=None,
+        steps=None,
+        init="reference",
+        seed=0,
+        progress=None,
+        boxes=(),
+        poses=(),
+    ):
         names = None if entities is None else [entity and entity.name for entity in entities]
         self.calls.append({"names": names, "class_word": class_word, "steps": steps, "init": init, "seed": seed})
         painted = received.copy()

@@ -38,27 +38,55 @@ def save_stable_diffusion(folder: Path, channels: int = 9, seed: int = 0, varian
     """A random Stable Diffusion whose U-Net has ``channels`` inputs, in a folder of the true layout."""
     torch.manual_seed(seed)
     words = _write_vocabulary(folder / "tokenizer")
-    text = CLIPTextModel(CLIPTextConfig(
-        vocab_size=words, hidden_size=TEXT_DIM, intermediate_size=37, num_hidden_layers=2, num_attention_heads=4,
-        max_position_embeddings=77, bos_token_id=words - 2, eos_token_id=words - 1, pad_token_id=words - 1,
-    ))  # fmt: skip
+    text = CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=words,
+            hidden_size=TEXT_DIM,
+            intermediate_size=37,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            max_position_embeddings=77,
+            bos_token_id=words - 2,
+            eos_token_id=words - 1,
+            pad_token_id=words - 1,
+        )
+    )
     unet = UNet2DConditionModel(
-        sample_size=16, in_channels=channels, out_channels=4, layers_per_block=1, block_out_channels=(32, 64),
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        cross_attention_dim=TEXT_DIM, attention_head_dim=8,
-    )  # fmt: skip
+        sample_size=16,
+        in_channels=channels,
+        out_channels=4,
+        layers_per_block=1,
+        block_out_channels=(32, 64),
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        cross_attention_dim=TEXT_DIM,
+        attention_head_dim=8,
+    )
     vae = AutoencoderKL(
-        block_out_channels=(32, 64), latent_channels=4, sample_size=32, down_block_types=("DownEncoderBlock2D",) * 2,
+        block_out_channels=(32, 64),
+        latent_channels=4,
+        sample_size=32,
+        down_block_types=("DownEncoderBlock2D",) * 2,
         up_block_types=("UpDecoderBlock2D",) * 2,
-    )  # fmt: skip
+    )
     scheduler = DDIMScheduler(
-        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
         steps_offset=1,
-    )  # fmt: skip
+    )
     pipeline = StableDiffusionInpaintPipeline(
-        vae=vae, text_encoder=text, unet=unet, scheduler=scheduler, safety_checker=None, feature_extractor=None,
-        tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"), requires_safety_checker=False,
-    )  # fmt: skip
+        vae=vae,
+        text_encoder=text,
+        unet=unet,
+        scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
+        requires_safety_checker=False,
+    )
     if variant == "fp16":
         pipeline.to(dtype=torch.float16)
     pipeline.save_pretrained(folder, variant=variant)

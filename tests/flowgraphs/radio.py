@@ -22,13 +22,25 @@ def environment() -> dict[str, str]:
 
 def script(code: str, *arguments: str, timeout: float = 240) -> dict:
     """Run code with GNU Radio; what it printed last, as JSON."""
-    done = subprocess.run([DISTRIBUTION_PYTHON, "-c", code, *arguments], capture_output=True, text=True, cwd=ROOT,
-                          env=environment(), timeout=timeout)  # fmt: skip
+    done = subprocess.run(
+        [DISTRIBUTION_PYTHON, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment(),
+        timeout=timeout,
+    )
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def module(name: str, *arguments: str, timeout: float = 240) -> subprocess.CompletedProcess:
     """Run a module with GNU Radio."""
-    return subprocess.run([DISTRIBUTION_PYTHON, "-m", name, *arguments], capture_output=True, text=True, cwd=ROOT,
-                          env=environment(), timeout=timeout)  # fmt: skip
+    return subprocess.run(
+        [DISTRIBUTION_PYTHON, "-m", name, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment(),
+        timeout=timeout,
+    )

@@ -26,8 +26,9 @@ pytestmark = pytest.mark.radio("gnuradio", "zmq", "yaml")
 def test_an_image_crosses_the_channel_flowgraph_twice(programs) -> None:
     tx, bob, eve = (f"tcp://127.0.0.1:{free_port()}" for _ in range(3))
     body = np.random.default_rng(0).integers(0, 256, 30000, dtype=np.uint8).tobytes()
-    program = Program(programs, "channel_zmq", tx_endpoint=tx, bob_endpoint=bob, eve_endpoint=eve, snr_of_bob=20,
-                      snr_of_eve=5)  # fmt: skip
+    program = Program(
+        programs, "channel_zmq", tx_endpoint=tx, bob_endpoint=bob, eve_endpoint=eve, snr_of_bob=20, snr_of_eve=5
+    )
     try:
         with Bridge(tx, {"bob": bob, "eve": eve}, timeout=30) as bridge:
             links = {name: BridgeLink(bridge=bridge, receiver=name) for name in ("bob", "eve")}
@@ -48,8 +49,9 @@ def test_a_run_with_a_flowgraph_for_its_channel(programs, tmp_path) -> None:
     x0, y0, x1, y1 = BOX
     image[y0:y1, x0:x1] = COLOURS["Vicky"]
     config = RunConfig.build(channel="zmq", snr_db=33)
-    program = Program(programs, "channel_zmq", tx_endpoint=tx, bob_endpoint=bob, eve_endpoint=eve, snr_of_bob=20,
-                      snr_of_eve=12)  # fmt: skip
+    program = Program(
+        programs, "channel_zmq", tx_endpoint=tx, bob_endpoint=bob, eve_endpoint=eve, snr_of_bob=20, snr_of_eve=12
+    )
     try:
         with _carrier(config, tx, bob, eve) as links, Database.open(make_k(tmp_path)) as db:
             trial = run_trial(image, db, Models(BoxGuard({"Vicky": BOX}), ColourRecovery()), config, links=links)
@@ -74,9 +76,14 @@ def test_the_count_sees_what_is_lost_repeated_or_changed() -> None:
     from benchmarks.bench_bridge import Count
 
     whole = np.arange(1000, dtype=np.uint64)
-    for numbers, missing, wrong in ((whole, 0, 0), (np.delete(whole, [3, 4, 700]), 3, 0), (whole[:990], 10, 0),
-                                    (np.insert(whole, 500, whole[400:410]), 0, 10), (whole[10:], 10, 0),
-                                    (np.where(whole == 5, np.uint64(1 << 60), whole), 1, 1)):  # fmt: skip
+    for numbers, missing, wrong in (
+        (whole, 0, 0),
+        (np.delete(whole, [3, 4, 700]), 3, 0),
+        (whole[:990], 10, 0),
+        (np.insert(whole, 500, whole[400:410]), 0, 10),
+        (whole[10:], 10, 0),
+        (np.where(whole == 5, np.uint64(1 << 60), whole), 1, 1),
+    ):
         count = Count()
         for part in np.array_split(numbers, 7):
             count.add(part, 1000)

@@ -15,7 +15,9 @@ pytestmark = pytest.mark.radio("gnuradio", "zmq", "yaml")
 @pytest.mark.parametrize("codec", ["image8x4", "ae8x8"])
 def test_stage_one_makes_the_errors_that_the_code_makes(programs, codec) -> None:
     """Share of wrong messages as without GNU Radio; none where there is hardly any noise."""
-    code = SETUP + """
+    code = (
+        SETUP
+        + """
 sys.path.insert(0, sys.argv[1])
 from stage1_codec import stage1_codec
 rates = {}
@@ -27,6 +29,7 @@ for snr, enough in ((4.0, 30000), (30.0, 4000)):
     rates[snr] = [one.counts["wrong"] / one.counts["messages"] for one in (top.errors, top.errors_network)]
 print(json.dumps(rates))
 """
+    )
     got = script(code, str(programs), codec)
     assert got["30.0"] == [0, 0]
     used, rng = shipped(codec), np.random.default_rng(1)
@@ -39,7 +42,9 @@ print(json.dumps(rates))
 
 
 def test_stage_two_finds_every_burst(programs) -> None:
-    code = SETUP + """
+    code = (
+        SETUP
+        + """
 sys.path.insert(0, sys.argv[1])
 from stage2_burst import stage2_burst
 top = stage2_burst(snr=15, cfo=-0.2, clock_ppm=100, period=100, samp_rate=1e8)
@@ -54,6 +59,7 @@ frames = [meta for meta, _ in messages(figures) if "snr_db" in meta]
 print(json.dumps({"frames": len(frames), "right": all(f["crc_ok"] for f in frames),
                   **{name: float(np.median([f[name] for f in frames])) for name in ("snr_db", "cfo", "clock_ppm")}}))
 """
+    )
     got = script(code, str(programs))
     assert got["frames"] >= 30 and got["right"]
     assert abs(got["snr_db"] - 15) < 1 and abs(got["cfo"] + 0.2) < 1e-3 and abs(abs(got["clock_ppm"]) - 100) < 15
@@ -61,7 +67,9 @@ print(json.dumps({"frames": len(frames), "right": all(f["crc_ok"] for f in frame
 
 def test_the_codec_blocks_say_what_the_codec_says() -> None:
     """Bit by bit, and with buffers of any size; a codec of other than 8 bits is refused."""
-    code = SETUP + """
+    code = (
+        SETUP
+        + """
 from phy.codec.codec import shipped
 sent = np.random.default_rng(0).integers(0, 256, 5001, dtype=np.uint8)
 encoder, decoder = blocks.codec_encoder("ae8x4"), blocks.codec_decoder("ae8x4", True)
@@ -90,6 +98,7 @@ print(json.dumps({"symbols": bool(np.array_equal(np.array(symbols.data(), np.com
                   "got": bool(np.array_equal(np.array(got.data(), np.uint8), sent)), "rates": list(rates.data()),
                   "psnr": list(psnr.data()), "counts": counter.counts, "refused": refused}))
 """
+    )
     got = script(code)
     assert got["symbols"] and got["got"]
     assert np.allclose(got["rates"], [0, 0.1, 0, 0, 0]) and got["counts"] == {"messages": 5000, "wrong": 100}

@@ -31,9 +31,15 @@ class Program:
 
     def __init__(self, folder: Path, name: str, **options: object):
         named = [f"--{option.replace('_', '-')}={value}" for option, value in options.items()]
-        self.process = subprocess.Popen([DISTRIBUTION_PYTHON, str(folder / f"{name}.py"), *named], text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT,
-                                        env=environment())  # fmt: skip
+        self.process = subprocess.Popen(
+            [DISTRIBUTION_PYTHON, str(folder / f"{name}.py"), *named],
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+            env=environment(),
+        )
 
     def end(self, seconds: float = 30) -> str:
         """Close it; what it wrote on stderr."""

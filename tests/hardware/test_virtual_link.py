@@ -32,8 +32,9 @@ def setup(eve="virtual-eve", noise=None):
 
 def transmission():
     body = np.random.default_rng(0).integers(0, 256, 12_000, dtype=np.uint8).tobytes()
-    return Link("image8x4", "external", payload_bytes=512).transmit(b"twenty bytes of head", body, image_id=7,
-                                                                    k_digest=DIGEST, best_effort=True)  # fmt: skip
+    return Link("image8x4", "external", payload_bytes=512).transmit(
+        b"twenty bytes of head", body, image_id=7, k_digest=DIGEST, best_effort=True
+    )
 
 
 def exchange(sent, chosen, snr_db, eve_snr_db=None, record=None):
@@ -100,8 +101,11 @@ def test_the_doctor_names_the_stage_of_each_injected_fault():
     faults = [None, *INJECTIONS]
     told = list(practise(Setup(load("virtual", FAST), load("virtual-bob", FAST)), faults))
     assert len(told) == len(faults) >= 11 and {fault for fault, _, _ in told} == set(faults)
-    wrong = [(fault, expected, one.verdict, [(stage.name, stage.found) for stage in one.stages])
-             for fault, expected, one in told if one.verdict != expected]  # fmt: skip
+    wrong = [
+        (fault, expected, one.verdict, [(stage.name, stage.found) for stage in one.stages])
+        for fault, expected, one in told
+        if one.verdict != expected
+    ]
     assert not wrong
     assert "stuck" in next(one.failed.found for fault, _, one in told if fault == "agc")
 
@@ -134,9 +138,20 @@ def test_radios_that_do_not_hear_each_other_say_so(monkeypatch):
 
 def test_an_interrupt_ends_a_recording_in_order(tmp_path):
     """Ctrl-C: the device is off, the process gone, and the recording is whole."""
-    command = [sys.executable, "-c", "from privsc.cli.app import main; raise SystemExit(main())", "radio", "record",
-               str(tmp_path / "antenna"), "--profile", "virtual-bob", "--rate", "250e3",
-               "--seconds", "300"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-c",
+        "from privsc.cli.app import main; raise SystemExit(main())",
+        "radio",
+        "record",
+        str(tmp_path / "antenna"),
+        "--profile",
+        "virtual-bob",
+        "--rate",
+        "250e3",
+        "--seconds",
+        "300",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stderr:
             if "Msps" in line and not line.startswith("0.00"):

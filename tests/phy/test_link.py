@@ -80,8 +80,10 @@ def test_bob_and_eve_see_independent_noise():
     sent = send(link, best_effort=True)
     bob, again, eve = (link.receive(sent, snr_db=5, seed=s, k_digest=DIGEST) for s in (1, 1, 2))
     assert bob.body == again.body != eve.body
-    both = np.mean((np.frombuffer(bob.body, np.uint8) != np.frombuffer(BODY, np.uint8))
-                   & (np.frombuffer(eve.body, np.uint8) != np.frombuffer(BODY, np.uint8)))  # fmt: skip
+    both = np.mean(
+        (np.frombuffer(bob.body, np.uint8) != np.frombuffer(BODY, np.uint8))
+        & (np.frombuffer(eve.body, np.uint8) != np.frombuffer(BODY, np.uint8))
+    )
     assert both == pytest.approx(bob.stats.message_error_rate * eve.stats.message_error_rate, rel=0.15)
 
 

@@ -90,8 +90,12 @@ def test_curves_keep_a_name_literally(name, tmp_path):
 @pytest.mark.parametrize("name", EVIL)
 def test_the_page_of_an_experiment_keeps_a_name_literally(name, tmp_path):
     picture = scene(40, 60)
-    shown = Shown(name, dict.fromkeys(("original", "masked", "bob", "eve"), picture), {"bob": name, "eve": name},
-                  {"bob": True, "eve": False})  # fmt: skip
+    shown = Shown(
+        name,
+        dict.fromkeys(("original", "masked", "bob", "eve"), picture),
+        {"bob": name, "eve": name},
+        {"bob": True, "eve": False},
+    )
     files = grid_files([shown])
     assert set(files) == {"png", "svg", "pdf"}
     assert b"<script" not in files["svg"]
@@ -119,10 +123,16 @@ def test_saved_figures(report):
 
 def test_systems_of_the_baselines():
     cells = [
-        baselines_report.Cell(**{**dict.fromkeys(baselines_report.Cell.__dataclass_fields__, 1.0),
-                                 "system": NAMES[0], "who": who, "snr_db": 5.0})
+        baselines_report.Cell(
+            **{
+                **dict.fromkeys(baselines_report.Cell.__dataclass_fields__, 1.0),
+                "system": NAMES[0],
+                "who": who,
+                "snr_db": 5.0,
+            }
+        )
         for who in baselines_report.WHO
-    ]  # fmt: skip
+    ]
     page = baselines_report.plot(cells)
     assert page.axes[0].get_title().startswith(NAMES[0])
     page.savefig(io.BytesIO())

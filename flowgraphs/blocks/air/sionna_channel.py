@@ -104,8 +104,11 @@ class sionna_channel(gr.sync_block):
                 self._starved = True
                 self.counts["starved"] += 1
                 how = "the last one is kept" if self._filter.loaded else "silence until the first one comes"
-                self._say("starved", f"no impulse response from {self.endpoint} for {self.timeout:g} s: {how}; "
-                                     "is phy.net.sionna_taps running?")  # fmt: skip
+                self._say(
+                    "starved",
+                    f"no impulse response from {self.endpoint} for {self.timeout:g} s: {how}; "
+                    "is phy.net.sionna_taps running?",
+                )
             return False
         if self._starved:
             self._say("back", f"impulse responses from {self.endpoint} again")

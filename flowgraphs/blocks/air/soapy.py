@@ -60,9 +60,16 @@ class soapy_sink(gr.hier_block2):
     driver's. gain: overall [dB]. antenna: empty: the driver's. RuntimeError and ValueError in the driver's words.
     """
 
-    def __init__(self, device: str, rate: float, frequency: float, gain: float, antenna: str = "",
+    def __init__(
+        self,
+        device: str,
+        rate: float,
+        frequency: float,
+        gain: float,
+        antenna: str = "",
         bandwidth: float = 0.0,
-                 length_tag: str = "packet_len"):  # fmt: skip
+        length_tag: str = "packet_len",
+    ):
         gr.hier_block2.__init__(
             self, "privsc soapy sink", gr.io_signature(1, 1, gr.sizeof_gr_complex), gr.io_signature(0, 0, 0)
         )
@@ -79,8 +86,15 @@ class soapy_sink(gr.hier_block2):
         self.sink.set_frequency(channel, frequency)
 
 
-def soapy_source(device: str, rate: float, frequency: float, gain: float, antenna: str = "", bandwidth: float = 0.0,
-                 agc: bool = False):  # fmt: skip
+def soapy_source(
+    device: str,
+    rate: float,
+    frequency: float,
+    gain: float,
+    antenna: str = "",
+    bandwidth: float = 0.0,
+    agc: bool = False,
+):
     """Complex float samples from a radio; arguments as for the sink. agc: automatic gain instead of ``gain``."""
     made = soapy.source(_arguments(device), "fc32", 1, "", "", [""], [""])
     made.set_sample_rate(0, rate)

@@ -1,7 +1,7 @@
 """Codec encoder, codec decoder, message counter: the learned code by itself, one sample a symbol, for stage1_codec.grc.
 
-    bytes ──codec_encoder──► n symbols each ──noise──► codec_decoder ──► bytes ──┐
-      └──────────────────────────────────────────────────────────────────────────┴─► message_counter ──► error rate
+bytes ──codec_encoder──► n symbols each ──noise──► codec_decoder ──► bytes ──┐
+  └──────────────────────────────────────────────────────────────────────────┴─► message_counter ──► error rate
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ class codec_encoder(gr.interp_block):
 
     def __init__(self, codec: str = "image8x4"):
         self.codec = _named(codec)
-        gr.interp_block.__init__(self, name="privsc codec encoder", in_sig=[np.uint8], out_sig=[np.complex64],
-                                 interp=self.codec.n)  # fmt: skip
+        gr.interp_block.__init__(
+            self, name="privsc codec encoder", in_sig=[np.uint8], out_sig=[np.complex64], interp=self.codec.n
+        )
 
     def work(self, input_items, output_items):
         count = len(output_items[0]) // self.codec.n
@@ -40,8 +41,9 @@ class codec_decoder(gr.decim_block):
 
     def __init__(self, codec: str = "image8x4", neural: bool = False):
         self.codec, self.neural = _named(codec), bool(neural)
-        gr.decim_block.__init__(self, name="privsc codec decoder", in_sig=[np.complex64], out_sig=[np.uint8],
-                                decim=self.codec.n)  # fmt: skip
+        gr.decim_block.__init__(
+            self, name="privsc codec decoder", in_sig=[np.complex64], out_sig=[np.uint8], decim=self.codec.n
+        )
 
     def work(self, input_items, output_items):
         count = len(output_items[0])
@@ -57,8 +59,13 @@ class message_counter(gr.decim_block):
     def __init__(self, window: int = 4096):
         if window < 1:
             raise ValueError(f"window must be at least 1 message, got {window}")
-        gr.decim_block.__init__(self, name="privsc message counter", in_sig=[np.uint8, np.uint8],
-                                out_sig=[np.float32, np.float32], decim=window)  # fmt: skip
+        gr.decim_block.__init__(
+            self,
+            name="privsc message counter",
+            in_sig=[np.uint8, np.uint8],
+            out_sig=[np.float32, np.float32],
+            decim=window,
+        )
         self.window = window
         self.counts: Counter[str] = Counter()
 

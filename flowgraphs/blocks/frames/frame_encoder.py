@@ -29,8 +29,14 @@ class frame_encoder(gr.sync_block):
     codec, payload_bytes, head_repeats: as in ``flowgraphs.parts.framing``. lead: [s] from now to tx_time; 0: none.
     """
 
-    def __init__(self, codec: str = "image8x4", payload_bytes: int = 1024, head_repeats: int = 8, tail: int = 262144,
-                 lead: float = 0.0):  # fmt: skip
+    def __init__(
+        self,
+        codec: str = "image8x4",
+        payload_bytes: int = 1024,
+        head_repeats: int = 8,
+        tail: int = 262144,
+        lead: float = 0.0,
+    ):
         gr.sync_block.__init__(self, name="privsc frame encoder", in_sig=None, out_sig=[np.complex64])
         self.framing = Framing(codec, payload_bytes, head_repeats)
         self.set_tail(tail)

@@ -73,9 +73,17 @@ class frame_receiver(gr.sync_block):
 def frame_meta(frame: BurstFrame) -> dict:
     """What is said of a frame besides its body: the header's fields and what the receiver measured."""
     header = frame.header
-    return {"kind": int(header.kind), "codec_id": header.codec_id, "image_id": header.image_id,
-            "sequence": header.sequence, "count": header.count, "total": header.total, "k_digest": header.k_digest,
-            "start": frame.start, **_figures(frame)}  # fmt: skip
+    return {
+        "kind": int(header.kind),
+        "codec_id": header.codec_id,
+        "image_id": header.image_id,
+        "sequence": header.sequence,
+        "count": header.count,
+        "total": header.total,
+        "k_digest": header.k_digest,
+        "start": frame.start,
+        **_figures(frame),
+    }
 
 
 def publish(block, frame: BurstFrame) -> None:

@@ -1,7 +1,7 @@
 """Frame sync and frame decoder: the two halves of the Frame Receiver, with the aligned frames as a stream between them.
 
-    stream ──frame_sync: search, headers, clock, equaliser──► symbols of each frame, tags packet_len and frame
-    symbols, tags ──frame_decoder: demapper, CRC──► ok, fail
+stream ──frame_sync: search, headers, clock, equaliser──► symbols of each frame, tags packet_len and frame
+symbols, tags ──frame_decoder: demapper, CRC──► ok, fail
 """
 
 from __future__ import annotations
@@ -140,8 +140,15 @@ class frame_decoder(gr.sync_block):
         self._meta, self._parts, self._left = None, [], 0
         try:
             meta, _ = pdu.split(pmt.cons(value, pmt.init_u8vector(0, []))) or ({}, None)
-            meta["header"] = Header(Kind(meta["kind"]), meta["codec_id"], meta["image_id"], meta["sequence"],
-                                    meta["count"], meta["total"], bytes(meta["k_digest"]))  # fmt: skip
+            meta["header"] = Header(
+                Kind(meta["kind"]),
+                meta["codec_id"],
+                meta["image_id"],
+                meta["sequence"],
+                meta["count"],
+                meta["total"],
+                bytes(meta["k_digest"]),
+            )
             self._left = self._format.payload_symbols(meta["header"])
             self._meta = {name: meta[name] for name in ("header", "start", "snr_db", "cfo", "clock_ppm", "evm_db")}
         except (PhyError, KeyError, TypeError, ValueError):
@@ -174,9 +181,15 @@ class frame_decoder(gr.sync_block):
             noise = np.array([10 ** (-ready[i][0]["snr_db"] / 10) for i in members], np.float32)
             bodies, verdicts = self._format.read_payloads(headers, symbols, noise)
             for row, i in enumerate(members):
-                frames[i] = BurstFrame(**ready[i][0], body=bodies[row], crc_ok=bool(verdicts[row]),
-                                       symbols=symbols[row], codec=self._format.codec_name(headers[row]),
-                                       selective=False, end=0)  # fmt: skip
+                frames[i] = BurstFrame(
+                    **ready[i][0],
+                    body=bodies[row],
+                    crc_ok=bool(verdicts[row]),
+                    symbols=symbols[row],
+                    codec=self._format.codec_name(headers[row]),
+                    selective=False,
+                    end=0,
+                )
         for i in sorted(frames):
             self.counts["ok" if frames[i].crc_ok else "fail"] += 1
             publish(self, frames[i])

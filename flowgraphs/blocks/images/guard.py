@@ -18,8 +18,14 @@ class guard(worker_block):
     max_side: [px], larger photographs are scaled down. timeout: [s] for one image.
     """
 
-    def __init__(self, endpoint: str = "tcp://127.0.0.1:5757", coding: str = "pixels", quality: int = 80,
-                 max_side: int = 640, timeout: float = 120.0):  # fmt: skip
+    def __init__(
+        self,
+        endpoint: str = "tcp://127.0.0.1:5757",
+        coding: str = "pixels",
+        quality: int = 80,
+        max_side: int = 640,
+        timeout: float = 120.0,
+    ):
         worker_block.__init__(self, "privsc guard", "image", endpoint, timeout)
         self.params = {"coding": coding, "quality": int(quality), "max_side": int(max_side)}
         for port in ("payload", "original", "masked"):
@@ -46,6 +52,12 @@ class guard(worker_block):
         names = ", ".join(entity["name"] for entity in result["entities"])
         self.message_port_pub(pmt.intern("original"), image_pdu(buffers["image"], image_id, "original"))
         self.message_port_pub(pmt.intern("masked"), image_pdu(buffers["masked"], image_id, "transmitted"))
-        payload = {"image_id": image_id, "k_digest": bytes.fromhex(result["k_digest"]), "head": buffers["head"],
-                   "hidden": names, "coding": params["coding"], "seconds": float(answer.header["seconds"])}  # fmt: skip
+        payload = {
+            "image_id": image_id,
+            "k_digest": bytes.fromhex(result["k_digest"]),
+            "head": buffers["head"],
+            "hidden": names,
+            "coding": params["coding"],
+            "seconds": float(answer.header["seconds"]),
+        }
         self.message_port_pub(pmt.intern("payload"), pdu.make(payload, buffers["body"]))

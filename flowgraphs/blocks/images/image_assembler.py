@@ -79,20 +79,34 @@ class image_assembler(gr.basic_block):
     def _publish(self, images: list[Gathered]) -> None:
         for one in images:
             meta = {
-                "image_id": one.image_id, "k_digest": one.k_digest, "head": one.head or b"",
-                "arrived": pdu.pack_flags(one.arrived), "exact": pdu.pack_flags(one.exact), "frames": one.frames,
-                "body_frames": one.body_frames, "missing": one.missing, "crc_failures": one.crc_failures,
+                "image_id": one.image_id,
+                "k_digest": one.k_digest,
+                "head": one.head or b"",
+                "arrived": pdu.pack_flags(one.arrived),
+                "exact": pdu.pack_flags(one.exact),
+                "frames": one.frames,
+                "body_frames": one.body_frames,
+                "missing": one.missing,
+                "crc_failures": one.crc_failures,
                 "snr_db": one.snr_db,
-            }  # fmt: skip
+            }
             self.message_port_pub(pmt.intern("received"), pdu.make(meta, one.body))
 
 
 def _frame(message) -> ReceivedFrame:
     """A frame PDU back to a frame; raises where it is none."""
     meta, body = pdu.split(message) or ({}, np.empty(0, np.uint8))
-    header = Header(Kind(meta["kind"]), meta["codec_id"], meta["image_id"], meta["sequence"], meta["count"],
-                    meta["total"], bytes(meta["k_digest"]))  # fmt: skip
+    header = Header(
+        Kind(meta["kind"]),
+        meta["codec_id"],
+        meta["image_id"],
+        meta["sequence"],
+        meta["count"],
+        meta["total"],
+        bytes(meta["k_digest"]),
+    )
     if body.dtype != np.uint8 or len(body) != header.payload_bytes + 4:
         raise ValueError(f"a frame of {header.payload_bytes} bytes of payload has a body of {len(body)}")
-    return ReceivedFrame(header, body, bool(meta["crc_ok"]), int(meta["start"]), float(meta["snr_db"]),
-                         meta.get("symbols"))  # fmt: skip
+    return ReceivedFrame(
+        header, body, bool(meta["crc_ok"]), int(meta["start"]), float(meta["snr_db"]), meta.get("symbols")
+    )

@@ -19,8 +19,15 @@ class recovery(worker_block):
     grey image where even the head was lost. timeout: [s] for one image.
     """
 
-    def __init__(self, endpoint: str = "tcp://127.0.0.1:5757", with_k: bool = True, class_word: str = "", seed: int = 0,
-                 size: tuple[int, int] = (256, 256), timeout: float = 300.0):  # fmt: skip
+    def __init__(
+        self,
+        endpoint: str = "tcp://127.0.0.1:5757",
+        with_k: bool = True,
+        class_word: str = "",
+        seed: int = 0,
+        size: tuple[int, int] = (256, 256),
+        timeout: float = 300.0,
+    ):
         worker_block.__init__(self, "privsc recovery", "received", endpoint, timeout)
         self.with_k, self.class_word, self.seed, self.size = bool(with_k), class_word, int(seed), tuple(size)
         for port in ("image", "received_image", "seen"):
@@ -40,8 +47,9 @@ class recovery(worker_block):
         if not self.with_k and self.class_word:
             params["class_word"] = self.class_word
         flags = {name: pdu.unpack_flags(meta[name], count) for name in ("arrived", "exact")}
-        answer = client.request("recovery" if self.with_k else "generic", params,
-                                {"head": meta["head"], "body": vector, **flags})  # fmt: skip
+        answer = client.request(
+            "recovery" if self.with_k else "generic", params, {"head": meta["head"], "body": vector, **flags}
+        )
         result, buffers = answer.header["result"], answer.buffers
         failure = result["failure"] or ""
         restored, received = buffers["restored"], buffers["received"]
@@ -49,6 +57,11 @@ class recovery(worker_block):
         self.message_port_pub(pmt.intern("received_image"), image_pdu(received, image_id, f"received by {who}"))
         self.message_port_pub(pmt.intern("image"), image_pdu(restored, image_id, who, failure=failure))
         seen = {name: meta[name] for name in ("frames", "body_frames", "missing", "crc_failures", "snr_db", "arrived")}
-        seen |= {"received": received, "concealed": pdu.pack_flags(buffers["concealed"]), "failure": failure,
-                 "body": vector, "seconds": float(answer.header["seconds"])}  # fmt: skip
+        seen |= {
+            "received": received,
+            "concealed": pdu.pack_flags(buffers["concealed"]),
+            "failure": failure,
+            "body": vector,
+            "seconds": float(answer.header["seconds"]),
+        }
         self.message_port_pub(pmt.intern("seen"), image_pdu(restored, image_id, who, **seen))

@@ -29,9 +29,16 @@ class run_report(worker_block):
     [dB]. class_word: that Eve knows.
     """
 
-    def __init__(self, endpoint: str = "tcp://127.0.0.1:5757", folder: str = "results/radio", channel: str = "gnuradio",
-                 snr_db: float = 15.0, eve_snr_db: float = 15.0, class_word: str = "",
-                 timeout: float = 300.0):  # fmt: skip
+    def __init__(
+        self,
+        endpoint: str = "tcp://127.0.0.1:5757",
+        folder: str = "results/radio",
+        channel: str = "gnuradio",
+        snr_db: float = 15.0,
+        eve_snr_db: float = 15.0,
+        class_word: str = "",
+        timeout: float = 300.0,
+    ):
         worker_block.__init__(self, "privsc run report", "whole", endpoint, timeout)
         self.folder, self.channel, self.class_word = folder, channel, class_word
         self.snr_db, self.eve_snr_db = float(snr_db), float(eve_snr_db)
@@ -98,8 +105,11 @@ class run_report(worker_block):
         params = {"link": self._link(parts), "eve_class_word": self.class_word}
         payload, bob, eve = (parts[name][0] for name in ("payload", "bob", "eve"))
         on_air = min(one["came"] - one["seconds"] for one in (bob, eve)) - payload["came"]  # until one receiver had it
-        params["seconds"] = {"guard": payload["seconds"], "transmit": max(on_air, 0.0),
-                             "recover": bob["seconds"] + eve["seconds"]}  # fmt: skip
+        params["seconds"] = {
+            "guard": payload["seconds"],
+            "transmit": max(on_air, 0.0),
+            "recover": bob["seconds"] + eve["seconds"],
+        }
         params["config"] = {"carrier": "gnuradio", "channel": self.channel}
         buffers = {"image": image_of(*parts["original"])}
         for who, one in (("bob", bob), ("eve", eve)):
@@ -119,9 +129,15 @@ class run_report(worker_block):
         """The link's figures as in `privsc run`."""
         sent, body = parts["sent"][0], parts["payload"][1]
         codec, _ = named(sent["codec"])
-        figures = {"channel": self.channel, "snr_db": self.snr_db, "eve_snr_db": self.eve_snr_db,
-                   "codec": sent["codec"], "coding": parts["payload"][0].get("coding"),
-                   "frames_sent": sent["frames_sent"], "channel_uses": sent["channel_uses"]}  # fmt: skip
+        figures = {
+            "channel": self.channel,
+            "snr_db": self.snr_db,
+            "eve_snr_db": self.eve_snr_db,
+            "codec": sent["codec"],
+            "coding": parts["payload"][0].get("coding"),
+            "frames_sent": sent["frames_sent"],
+            "channel_uses": sent["channel_uses"],
+        }
         for prefix, who in (("", "bob"), ("eve_", "eve")):
             seen = parts[who][0]
             figures[f"{prefix}message_error_rate"] = message_error_rate(body, seen, codec.k)

@@ -31,7 +31,7 @@ app = typer.Typer(
     help="Radios: what is connected, a photograph over the air, recordings, and what is wrong when nothing arrives. "
     "Read hardware/README.md first: cable and attenuators before antennas.",
     epilog="Start with: privsc radio doctor --profile virtual",
-)  # fmt: skip
+)
 
 
 @app.command(epilog="Example: privsc radio probe")
@@ -65,11 +65,14 @@ def _ranges_table(description: dict[str, Any]) -> Table:
             continue
         gain = "–" if one["gain"] is None else f"{one['gain'][0]:g} to {one['gain'][1]:g} dB"
         table.add_row(
-            f"{side}, {one['channels']} channels" if one["channels"] > 1 else side, _spans(one["frequency"], "Hz"),
-            _spans(one["sample_rate"], "sps"), gain,
+            f"{side}, {one['channels']} channels" if one["channels"] > 1 else side,
+            _spans(one["frequency"], "Hz"),
+            _spans(one["sample_rate"], "sps"),
+            gain,
             " ".join(f"{k} {v[0]:g}..{v[1]:g}" for k, v in one["gains"].items()),
-            " ".join(one["antennas"]), " ".join(one["formats"]),
-        )  # fmt: skip
+            " ".join(one["antennas"]),
+            " ".join(one["formats"]),
+        )
     return table
 
 
@@ -124,9 +127,20 @@ def loopback(
     config = RunConfig.build(channel="radio", seed=seed, codec=codec, coding=coding, max_side=max_side, steps=steps)
     photo = decode_photo(data, str(image), config.max_side)
     setup = chosen_setup(
-        profile, rx_profile, eve_profile, args, rx_args, eve_args, frequency=frequency, rate=rate, tx_gain=tx_gain,
-        rx_gain=rx_gain, transmit=transmit, eve_noise=eve_noise, seed=config.seeds().eve,
-    )  # fmt: skip
+        profile,
+        rx_profile,
+        eve_profile,
+        args,
+        rx_args,
+        eve_args,
+        frequency=frequency,
+        rate=rate,
+        tx_gain=tx_gain,
+        rx_gain=rx_gain,
+        transmit=transmit,
+        eve_noise=eve_noise,
+        seed=config.seeds().eve,
+    )
 
     from privsc.files import ResultFolder
     from privsc.knowledge.database import Database
@@ -153,22 +167,27 @@ def loopback(
     for who in ("bob", "eve"):
         one, lost = told[who], trial.figures["link"]["frames_lost" if who == "bob" else "eve_frames_lost"]
         carrier = number(one["cfo_hz"] and one["cfo_hz"] / 1e3, 2, " kHz")
-        console.print(f"{who}: {one['frames']} of {trial.figures['link']['frames_sent']} frames, {lost} lost, "
-                      f"{one['crc_ok']} exact; carrier {carrier}, clock {number(one['clock_ppm'], 1, ' ppm')}, "
-                      f"overflows {one['overflows']}")  # fmt: skip
+        console.print(
+            f"{who}: {one['frames']} of {trial.figures['link']['frames_sent']} frames, {lost} lost, "
+            f"{one['crc_ok']} exact; carrier {carrier}, clock {number(one['clock_ppm'], 1, ' ppm')}, "
+            f"overflows {one['overflows']}"
+        )
     trouble = {key: n for key, n in told["sender"]["counts"].items() if key in ("underflow", "late", "sequence") and n}
     if trouble:
-        console.print("the transmitter ran dry or came too late (a busy computer?): "
-                      + ", ".join(f"{n} x {key}" for key, n in trouble.items()))  # fmt: skip
+        console.print(
+            "the transmitter ran dry or came too late (a busy computer?): "
+            + ", ".join(f"{n} x {key}" for key, n in trouble.items())
+        )
     hidden = ", ".join(entity["name"] for entity in trial.figures["hidden"]) or "nobody of K was found"
     console.print(f"hidden: {escape(hidden)}; results in {escape(str(results.path))}")
 
 
 InjectOption = Annotated[
     str | None,
-    typer.Option(metavar="FAULT",
-                 help="Break the virtual radio to practise ('all': every way; a wrong name lists them)."),
-]  # fmt: skip
+    typer.Option(
+        metavar="FAULT", help="Break the virtual radio to practise ('all': every way; a wrong name lists them)."
+    ),
+]
 
 
 @app.command(epilog="Example: privsc radio doctor --profile pluto --transmit --out results/doctor")
@@ -195,8 +214,19 @@ def doctor(
     from privsc.radio.loopback import Air, check_allowed
     from privsc.radio.plots import doctor_picture
 
-    setup = chosen_setup(profile, rx_profile, "none", args, rx_args, None, frequency=frequency, rate=rate,
-                         tx_gain=tx_gain, rx_gain=rx_gain, transmit=transmit)  # fmt: skip
+    setup = chosen_setup(
+        profile,
+        rx_profile,
+        "none",
+        args,
+        rx_args,
+        None,
+        frequency=frequency,
+        rate=rate,
+        tx_gain=tx_gain,
+        rx_gain=rx_gain,
+        transmit=transmit,
+    )
     check_allowed(setup)
     if inject == "all":
         return _practise(setup, out)
@@ -209,9 +239,18 @@ def doctor(
         stage("picture")
         names = f"{setup.sender.name if setup.sender else ''} to {setup.bob.name}"
         results.add("doctor.png", doctor_picture(told, setup.bob.sample_rate, f"{names}: {told.verdict}"))
-        results.add("doctor.json", to_json({"verdict": told.verdict, "measures": told.measures, "stages": [
-            {"name": s.name, "ok": s.ok, "found": s.found, "advice": list(s.advice)}
-            for s in told.stages]}))  # fmt: skip
+        results.add(
+            "doctor.json",
+            to_json(
+                {
+                    "verdict": told.verdict,
+                    "measures": told.measures,
+                    "stages": [
+                        {"name": s.name, "ok": s.ok, "found": s.found, "advice": list(s.advice)} for s in told.stages
+                    ],
+                }
+            ),
+        )
     table = Table("stage", "", "found")
     for one in told.stages:
         table.add_row(one.name, {True: "ok", False: "[bold red]fails[/bold red]", None: "–"}[one.ok], escape(one.found))
@@ -282,8 +321,18 @@ def calibrate(
         raise ProfileError(f"--out: must end in .toml; got {out}")
     if side not in ("rx", "tx"):
         raise ProfileError(f"--side: must be rx or tx; got {side!r}")
-    setup = chosen_setup(profile, rx_profile, "none", args, rx_args, None, frequency=frequency, rate=rate,
-                         tx_gain=tx_gain, transmit=transmit)  # fmt: skip
+    setup = chosen_setup(
+        profile,
+        rx_profile,
+        "none",
+        args,
+        rx_args,
+        None,
+        frequency=frequency,
+        rate=rate,
+        tx_gain=tx_gain,
+        transmit=transmit,
+    )
     check_allowed(setup)
     used = setup.bob if side == "rx" else setup.sender
     assert used is not None
@@ -295,14 +344,25 @@ def calibrate(
         stage("radios")
         with Air(setup) as air:
             virtual = 20.0 if air.setup.bob.virtual else None
-            rows = sweep(Examination(air, snr_db=virtual), [float(g) for g in np.linspace(limits[0], high, steps)],
-                         side, stage(f"{side}.gain"))  # fmt: skip
+            rows = sweep(
+                Examination(air, snr_db=virtual),
+                [float(g) for g in np.linspace(limits[0], high, steps)],
+                side,
+                stage(f"{side}.gain"),
+            )
     table = Table(f"{side}.gain", "SNR", "EVM", "level", "quiet", "peak", "frames", "carrier", "")
     for row in rows:
-        table.add_row(f"{row['gain']:g} dB", number(row["snr_db"], 1, " dB"), number(row["evm_db"], 1, " dB"),
-                      number(row["level_dbfs"], 1, " dBFS"), number(row["background_dbfs"], 1, " dBFS"),
-                      number(row["peak"], 2), f"{row['frames_good']}/{row['preambles']}",
-                      number(row["carrier_ppm"], 2, " ppm"), row["verdict"])  # fmt: skip
+        table.add_row(
+            f"{row['gain']:g} dB",
+            number(row["snr_db"], 1, " dB"),
+            number(row["evm_db"], 1, " dB"),
+            number(row["level_dbfs"], 1, " dBFS"),
+            number(row["background_dbfs"], 1, " dBFS"),
+            number(row["peak"], 2),
+            f"{row['frames_good']}/{row['preambles']}",
+            number(row["carrier_ppm"], 2, " ppm"),
+            row["verdict"],
+        )
     console.print(table)
     best = best_row(rows)
     write_atomic(out.with_suffix(".png"), sweep_picture(rows, best, side))
@@ -311,13 +371,13 @@ def calibrate(
     base = {"rx": rx_profile or (setup.bob.name if setup.bob is not setup.sender else profile), "tx": profile}[side]
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     write_atomic(out, user_profile(base, used, side, best, rows, stamp).encode())
-    console.print(f"best: {best['gain']:g} dB with SNR {best['snr_db']:.1f} dB; receiver's reference "
-                  f"{-(best['carrier_ppm'] or 0):+.2f} ppm beside the sender's; written to "
-                  f"{escape(str(out))}")  # fmt: skip
+    console.print(
+        f"best: {best['gain']:g} dB with SNR {best['snr_db']:.1f} dB; receiver's reference "
+        f"{-(best['carrier_ppm'] or 0):+.2f} ppm beside the sender's; written to "
+        f"{escape(str(out))}"
+    )
 
 
 app.command(epilog="Example: privsc radio record antenna --profile rtlsdr --seconds 10")(recording.record)
-app.command(epilog="Example: privsc radio replay antenna --as bob --db K.db --out results/replay")(
-    recording.replay
-)
+app.command(epilog="Example: privsc radio replay antenna --as bob --db K.db --out results/replay")(recording.replay)
 app.command(epilog="Example: privsc radio soak --profile virtual --minutes 10")(recording.soak)

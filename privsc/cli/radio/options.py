@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 ProfileOption = Annotated[
     str, typer.Option("--profile", metavar="NAME|FILE.toml", help="Radio that sends; receives too if it is alone.")
-]  # fmt: skip
+]
 RxProfileOption = Annotated[
     str | None, typer.Option("--rx-profile", metavar="NAME|FILE.toml", help="Bob's radio; 'same' for the sender's own.")
 ]
@@ -21,7 +21,7 @@ EveProfileOption = Annotated[
 ]
 ArgsOption = Annotated[
     str | None, typer.Option("--args", metavar="KEY=VALUE,...", help="Device arguments on top of the profile's.")
-]  # fmt: skip
+]
 RxArgsOption = Annotated[
     str | None, typer.Option("--rx-args", metavar="KEY=VALUE,...", help="The same of Bob's radio.")
 ]
@@ -36,4 +36,4 @@ TxGainOption = Annotated[
 RxGainOption = Annotated[float | None, typer.Option("--rx-gain", metavar="DB", help="Bob's receive gain.")]
 TransmitOption = Annotated[
     bool, typer.Option("--transmit", help="Allow transmission: into a cable with attenuators, or the band is yours.")
-]  # fmt: skip
+]

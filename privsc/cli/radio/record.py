@@ -59,9 +59,21 @@ def record(
     if (image is None) != (database is None):
         raise RecordingError("--image and --db belong together: a photograph is guarded before it is sent")
     data = sigmf_io.partial_data(name)
-    setup = chosen_setup(profile, rx_profile, "none", args, rx_args, None, frequency=frequency, rate=rate,
-                         tx_gain=tx_gain, rx_gain=rx_gain, transmit=transmit, send=image is not None,
-                         seed=seed)  # fmt: skip
+    setup = chosen_setup(
+        profile,
+        rx_profile,
+        "none",
+        args,
+        rx_args,
+        None,
+        frequency=frequency,
+        rate=rate,
+        tx_gain=tx_gain,
+        rx_gain=rx_gain,
+        transmit=transmit,
+        send=image is not None,
+        seed=seed,
+    )
     check_allowed(setup)
     shown = Line()
     try:
@@ -87,9 +99,11 @@ def record(
         data.unlink(missing_ok=True)
     told = ended[BOB]["chains"][BOB]
     size = meta.with_suffix(".sigmf-data").stat().st_size
-    console.print(f"{ended[BOB]['samples']} samples ({size / 1e6:.1f} MB), {told['frames']} frames, "
-                  f"{told['crc_ok']} exact, SNR {number(told['snr_db'], 1, ' dB')}, {len(air.gaps)} gaps; "
-                  f"{escape(str(meta))}")  # fmt: skip
+    console.print(
+        f"{ended[BOB]['samples']} samples ({size / 1e6:.1f} MB), {told['frames']} frames, "
+        f"{told['crc_ok']} exact, SNR {number(told['snr_db'], 1, ' dB')}, {len(air.gaps)} gaps; "
+        f"{escape(str(meta))}"
+    )
 
 
 def _to_send(image: Path | None, database: Path | None, seed: int, codec: str, stage: Any) -> tuple[Any, Any, Any]:
@@ -160,12 +174,16 @@ def replay(
         False: "NOT those of the live run",
         None: "not held against a live run",
     }
-    console.print(f"{who}: {figures['frames']} frames, {figures['crc_ok']} exact; payloads are "
-                  f"{same[figures['identical']]} (SHA-256 {figures['payload_sha256'][:16]})")  # fmt: skip
+    console.print(
+        f"{who}: {figures['frames']} frames, {figures['crc_ok']} exact; payloads are "
+        f"{same[figures['identical']]} (SHA-256 {figures['payload_sha256'][:16]})"
+    )
     console.print(f"results in {escape(str(results.path))}" + (f"; {more['failure']}" if more["failure"] else ""))
     if figures["identical"] is False:
-        raise RecordingError(f"{name}: the payloads differ from those of the live run; another version of numpy, scipy "
-                             "or of this program?")  # fmt: skip
+        raise RecordingError(
+            f"{name}: the payloads differ from those of the live run; another version of numpy, scipy "
+            "or of this program?"
+        )
 
 
 class Line:
@@ -189,7 +207,7 @@ class Line:
             f"{(frames - known) / span:.0f} frames/s, waiting {told['receiving']['waiting']}, overflow "
             f"{radio.get('overflow', 0)}, underflow {radio.get('underflow', 0)}, late {radio.get('late', 0)}, "
             f"memory {told['memory_kib'] / 1024:.1f} MiB"
-        )  # fmt: skip
+        )
 
 
 def soak(
@@ -214,8 +232,19 @@ def soak(
     """
     from privsc.radio.soak import run_soak, verdict
 
-    setup = chosen_setup(profile, rx_profile, "none", args, rx_args, None, frequency=frequency, rate=rate,
-                         tx_gain=tx_gain, rx_gain=rx_gain, transmit=transmit)  # fmt: skip
+    setup = chosen_setup(
+        profile,
+        rx_profile,
+        "none",
+        args,
+        rx_args,
+        None,
+        frequency=frequency,
+        rate=rate,
+        tx_gain=tx_gain,
+        rx_gain=rx_gain,
+        transmit=transmit,
+    )
 
     from privsc.radio.loopback import check_allowed
 

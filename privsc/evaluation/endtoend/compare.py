@@ -67,9 +67,15 @@ class Judge:
     """
 
     def __init__(
-        self, batch: Batch, entities: Sequence[Entity], identity: SoftIdentity, scheduler: object, painting: int,
-        snr_db: float, seeds: int,
-    ) -> None:  # fmt: skip
+        self,
+        batch: Batch,
+        entities: Sequence[Entity],
+        identity: SoftIdentity,
+        scheduler: object,
+        painting: int,
+        snr_db: float,
+        seeds: int,
+    ) -> None:
         self._parts_of_batch = [_part(batch, start) for start in range(0, len(batch.who), CHUNK)]
         self._batch, self._identity, self._snr_db, self._seeds = batch, identity, snr_db, seeds
         self._bob = Painter(scheduler, painting, with_k=True)
@@ -92,12 +98,20 @@ class Judge:
                     progress(seed * len(self._parts_of_batch) + number + 1, steps)
             rows.append({key: np.concatenate([row[key] for row in found]) for key in found[0]})
         figures = {key: np.stack([row[key] for row in rows], axis=1) for key in rows[0] if key[0] != "~"}
-        named = {kind: {who: figures[f"{kind} {who}"] for who in ("Bob", *eves) if f"{kind} {who}" in figures}
-                 for kind in ("f", "recognised", "independent")}  # fmt: skip
+        named = {
+            kind: {who: figures[f"{kind} {who}"] for who in ("Bob", *eves) if f"{kind} {who}" in figures}
+            for kind in ("f", "recognised", "independent")
+        }
         return Judged(
-            figures["L_a"], named["f"], named["recognised"], named["independent"], figures["covered"][:, 0],
-            figures["hidden"][:, 0], figures["wrong"], {key[1:]: rows[0][key] for key in rows[0] if key[0] == "~"},
-        )  # fmt: skip
+            figures["L_a"],
+            named["f"],
+            named["recognised"],
+            named["independent"],
+            figures["covered"][:, 0],
+            figures["hidden"][:, 0],
+            figures["wrong"],
+            {key[1:]: rows[0][key] for key in rows[0] if key[0] == "~"},
+        )
 
     def _one(
         self, parts: Parts, eves: Mapping[str, UNet2DConditionModel], batch: Batch, seed: int
@@ -120,9 +134,10 @@ class Judge:
             "covered": ((mask * batch.region).sum((1, 2, 3)) / batch.region.sum((1, 2, 3))).double().numpy(),
             "hidden": mask.mean((1, 2, 3)).double().numpy(),
             "wrong": (wrong.sum((1, 2, 3)) / kept.sum((1, 2, 3)).clamp_min(1)).double().numpy(),
-            "~A": _to_uint8((batch.clean + 1) * (1 - mask) - 1), "~Bob": _to_uint8(seen["Bob"]),
+            "~A": _to_uint8((batch.clean + 1) * (1 - mask) - 1),
+            "~Bob": _to_uint8(seen["Bob"]),
             "~Eve": _to_uint8(seen[list(eves)[-1]]),
-        }  # fmt: skip
+        }
         for name, picture in seen.items():
             probable = self._identity.probabilities(picture, batch.region)
             row[f"recognised {name}"] = (probable.argmax(1) == batch.who).numpy()
@@ -139,10 +154,12 @@ class Judge:
 
 def _gallery(entities: Sequence[Entity], network: Lite2) -> NDArray[np.float32]:
     """[K, d], mean vector of each entity's samples close up."""
-    return np.stack([
-        network.vectors([close_up(photo, mask) for photo, mask in sample_pairs(entity) if mask.any()]).mean(0)
-        for entity in entities
-    ])  # fmt: skip
+    return np.stack(
+        [
+            network.vectors([close_up(photo, mask) for photo, mask in sample_pairs(entity) if mask.any()]).mean(0)
+            for entity in entities
+        ]
+    )
 
 
 def _part(batch: Batch, start: int) -> Batch:
@@ -175,7 +192,7 @@ def figures(judged: Judged, weight: float, eve: str) -> list[Figure]:
         mean("entity covered by M", (100 * judged.covered).tolist(), "%"),
         mean("share of the crop hidden", (100 * judged.hidden).tolist(), "%"),
         mean("samples received wrong", (100 * judged.wrong).mean(axis=1).tolist(), "%"),
-    ]  # fmt: skip
+    ]
 
 
 def gains(joint: Judged, other: Judged, weight: float, eve: str) -> list[Figure]:
@@ -185,4 +202,4 @@ def gains(joint: Judged, other: Judged, weight: float, eve: str) -> list[Figure]
         mean("L_total", (joint.total(weight, eve) - other.total(weight, eve)).tolist()),
         mean("L_a, eq. (7)", (joint.authorised - other.authorised).mean(axis=1).tolist()),
         mean("f, eq. (8), smooth", leak.mean(axis=1).tolist()),
-    ]  # fmt: skip
+    ]

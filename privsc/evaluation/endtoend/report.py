@@ -56,9 +56,10 @@ def curves(
         right.errorbar(place, total.value, spread, color=COLOURS["L_total"], capsize=4)
     right.set_xticks(range(len(arms)), list(arms))
     right.set(
-        title="held-out photographs, 95 % interval", ylabel="L_total",
+        title="held-out photographs, 95 % interval",
+        ylabel="L_total",
         xlabel=f"paired: {gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})",
-    )  # fmt: skip
+    )
     right.legend(frameon=False, loc="upper right")
     right.margins(y=0.25)
     for axes in (left, right):

@@ -92,9 +92,14 @@ def read_inputs(database: Path, photos: Path | None) -> tuple[Path, tuple[Entity
 
 
 def run(
-    database: Path, photos: Path | None, state: Path, out: Path, config: EndToEndTraining, comparison: Comparison,
+    database: Path,
+    photos: Path | None,
+    state: Path,
+    out: Path,
+    config: EndToEndTraining,
+    comparison: Comparison,
     stage: Stage,
-) -> Outcome:  # fmt: skip
+) -> Outcome:
     """Train, compare, write ``out``; a run that was stopped goes on from ``state``."""
     folder, entities = read_inputs(database, photos)
     encoder, backbone = load_encoder(), load_lite0()
@@ -120,26 +125,37 @@ def run(
     outcome = _outcome(judged, config.weight)
     settings = {"training": asdict(config), "comparison": asdict(comparison)}
     with ResultFolder(out) as results:
-        results.add("log.json", to_json({
-            "settings": settings, "date": date.today().isoformat(), "revision": revision(), "cases": len(cases),
-            "held_out": len(held), "arms": {
-                name: {eve: [asdict(f) for f in found] for eve, found in by_eve.items()}
-                for name, by_eve in outcome.arms.items()
-            }, "joint_less": [
-                {"arm": arm, "eve": eve, "figures": [asdict(f) for f in found]}
-                for (arm, eve), found in outcome.gains.items()
-            ],
-            "history": histories,
-        }))  # fmt: skip
+        results.add(
+            "log.json",
+            to_json(
+                {
+                    "settings": settings,
+                    "date": date.today().isoformat(),
+                    "revision": revision(),
+                    "cases": len(cases),
+                    "held_out": len(held),
+                    "arms": {
+                        name: {eve: [asdict(f) for f in found] for eve, found in by_eve.items()}
+                        for name, by_eve in outcome.arms.items()
+                    },
+                    "joint_less": [
+                        {"arm": arm, "eve": eve, "figures": [asdict(f) for f in found]}
+                        for (arm, eve), found in outcome.gains.items()
+                    ],
+                    "history": histories,
+                }
+            ),
+        )
         trained = {name: judged[name] for name in ("separate", "joint")}
         drawn = curves(histories["joint"], trained, config.weight, "adapted", outcome.gains["separate", "adapted"][0])
         for kind in ("png", "svg"):
             results.add(f"curves.{kind}", as_bytes(drawn, kind))
         clean = ((batch.clean + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
         results.add("pictures.png", pictures(clean, trained))
-        results.add("sam-lite.safetensors", save(
-            {name: value.half().contiguous() for name, value in arms["joint"][0].masker.state_dict().items()}
-        ))  # fmt: skip
+        results.add(
+            "sam-lite.safetensors",
+            save({name: value.half().contiguous() for name, value in arms["joint"][0].masker.state_dict().items()}),
+        )
     _export(arms["joint"][0], scheduler, out, config)
     return outcome
 

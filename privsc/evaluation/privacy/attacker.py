@@ -110,9 +110,13 @@ def train_attacker(
 
 
 def _cross_validate(
-    head: str, x: NDArray[np.float32], labels: NDArray[np.integer], photographs: NDArray[np.integer], classes: int,
+    head: str,
+    x: NDArray[np.float32],
+    labels: NDArray[np.integer],
+    photographs: NDArray[np.integer],
+    classes: int,
     seed: int,
-) -> float:  # fmt: skip
+) -> float:
     """Rank-1 over the folds; fold j leaves out the photographs of number j of every subject that has others."""
     hits, count = 0, 0
     for number in np.unique(photographs):

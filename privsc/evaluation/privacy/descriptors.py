@@ -55,6 +55,7 @@ class Vectors:
 
 def kinds() -> list[Kind]:
     """All that is compared: pictures first, then weaker protections, then what leaks beside the picture."""
+
     def stored(name: str, mask: str, item: Item) -> Look:
         return item.picture(name), item.mask(mask)
 
@@ -74,13 +75,15 @@ def kinds() -> list[Kind]:
     found += [Kind(name, partial(blur, share)) for name, share in BLURS.items()]
     found += [Kind(name, partial(mosaic, blocks)) for name, blocks in PIXELATIONS.items()]
     found += [Kind(f"Â, mask {text}", partial(hidden_by, MaskShape.parse(text))) for text in SHAPES[1:]]
-    found += [Kind(f"outline alone, {text}", partial(hidden_by, MaskShape.parse(text)), see="outline")
-              for text in SHAPES]  # fmt: skip
+    found += [
+        Kind(f"outline alone, {text}", partial(hidden_by, MaskShape.parse(text)), see="outline") for text in SHAPES
+    ]
     return [*found, Kind("surroundings alone", partial(hidden_by, MaskShape.parse("box")), see="surroundings")]
 
 
-def vectors_of(kind: Kind, items: Sequence[Item], network: Lite2, cache: Path,
-               progress: Progress | None = None) -> Vectors:  # fmt: skip
+def vectors_of(
+    kind: Kind, items: Sequence[Item], network: Lite2, cache: Path, progress: Progress | None = None
+) -> Vectors:
     """Descriptors of one kind, computed or from the cache."""
     key = [kind.name, kind.see, COPIES, network.identity, [str(i.folder) for i in items]]
     path = cache / f"{slug(kind.name)}-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]}.npz"

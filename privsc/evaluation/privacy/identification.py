@@ -35,9 +35,7 @@ class Identification:
     roc: NDArray[Any]
 
 
-def identification(
-    scores: NDArray[Any], truth: Sequence[int] | NDArray[Any], classes: Sequence[str]
-) -> Identification:
+def identification(scores: NDArray[Any], truth: Sequence[int] | NDArray[Any], classes: Sequence[str]) -> Identification:
     """Figures of scores [N, C] for N pictures and C subjects; ties at the top are settled by lot (fixed seed).
 
     Args:
@@ -58,8 +56,10 @@ def identification(
     return Identification(
         Share(int(_wins(scores, truth).sum()), len(truth), 1 / len(classes)),
         Share(int(in_class.sum()), int(several.sum()), chance_in_class),
-        _auc(scores, truth), bootstrap_auc(scores, truth), np.stack([false, true], axis=1),
-    )  # fmt: skip
+        _auc(scores, truth),
+        bootstrap_auc(scores, truth),
+        np.stack([false, true], axis=1),
+    )
 
 
 def _wins(scores: NDArray[Any], truth: NDArray[Any]) -> NDArray[Any]:
@@ -69,9 +69,7 @@ def _wins(scores: NDArray[Any], truth: NDArray[Any]) -> NDArray[Any]:
     return np.where(top, lots, -1).argmax(axis=1) == truth
 
 
-def roc_curve(
-    scores: NDArray[Any], truth: NDArray[Any]
-) -> tuple[NDArray[Any], NDArray[Any]]:
+def roc_curve(scores: NDArray[Any], truth: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """False and true positive rates over all thresholds, pairs of equal score taken together."""
     right = _right(scores, truth).ravel()
     order = np.argsort(-scores.ravel(), kind="stable")

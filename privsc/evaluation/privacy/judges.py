@@ -54,9 +54,14 @@ class Likeness:
 
 
 def judge_all(
-    items: Sequence[Item], entities: Sequence[Entity], guard: Guard, cache: Path, *, seed: int = 0,
+    items: Sequence[Item],
+    entities: Sequence[Entity],
+    guard: Guard,
+    cache: Path,
+    *,
+    seed: int = 0,
     stage: Callable[[str], Progress | None] = lambda name: None,
-) -> Iterator[Judged]:  # fmt: skip
+) -> Iterator[Judged]:
     """Every kind and every judge. `entities` are the subjects, in the order of `items`."""
     names = [entity.name for entity in entities]
     words = [entity.class_word for entity in entities]
@@ -76,8 +81,12 @@ def judge_all(
             yield Judged(kind.name, "recogniser", identification(scores, truth, words))
             if on_originals is None:
                 on_originals = train_attacker(vectors.train, labels, photographs, len(names), seed)
-            yield Judged(kind.name, "transfer", identification(on_originals.scores(vectors.test), truth, words),
-                         f"{on_originals.descriptor}, {on_originals.head}")  # fmt: skip
+            yield Judged(
+                kind.name,
+                "transfer",
+                identification(on_originals.scores(vectors.test), truth, words),
+                f"{on_originals.descriptor}, {on_originals.head}",
+            )
         if kind.trained:
             yield adaptive(kind.name, vectors, labels, photographs, truth, words, seed)
     for name, vectors in side_channels(training, tests).items():
@@ -85,9 +94,14 @@ def judge_all(
 
 
 def adaptive(
-    name: str, vectors: Vectors, labels: NDArray[np.integer], photographs: NDArray[np.integer],
-    truth: NDArray[np.integer], words: Sequence[str], seed: int = 0,
-) -> Judged:  # fmt: skip
+    name: str,
+    vectors: Vectors,
+    labels: NDArray[np.integer],
+    photographs: NDArray[np.integer],
+    truth: NDArray[np.integer],
+    words: Sequence[str],
+    seed: int = 0,
+) -> Judged:
     """The attacker trained on pictures of one kind, on its test pictures."""
     attacker = train_attacker(vectors.train, labels, photographs, len(words), seed)
     how = f"{attacker.descriptor}, {attacker.head}, {100 * attacker.cross_validated:.0f} % in cross-validation"
@@ -116,6 +130,7 @@ def side_channels(training: Sequence[Item], tests: Sequence[Item]) -> dict[str, 
     if any(item.info["hints"] for item in (*training, *tests)):
         sides["pose hint on the air"] = _side("hint", hint_numbers, training, tests)
     for coding in tests[0].info["body_bytes"]:
+
         def size(item: Item, coding: str = coding) -> NDArray[np.float32]:
             info = item.info
             return np.array([info["body_bytes"][coding], info["width"], info["height"]], np.float32)
@@ -155,5 +170,8 @@ def likeness(items: Sequence[Item]) -> Iterator[Likeness]:
             original, image, mask = item.picture("original"), kind.look(item)[0], item.mask()
             psnrs.append(metrics.psnr(original, image, mask))
             ssims.append(metrics.ssim(original, image, mask))
-        yield Likeness(kind.name, mean("PSNR private", [p for p in psnrs if p is not None and np.isfinite(p)], "dB"),
-                       mean("SSIM private", [s for s in ssims if s is not None]))  # fmt: skip
+        yield Likeness(
+            kind.name,
+            mean("PSNR private", [p for p in psnrs if p is not None and np.isfinite(p)], "dB"),
+            mean("SSIM private", [s for s in ssims if s is not None]),
+        )

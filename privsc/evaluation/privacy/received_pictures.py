@@ -109,9 +109,14 @@ def slug(attack: str) -> str:
 
 @contextmanager
 def open_k(
-    path: Path | None, folder: Path, names: Sequence[str], models: Models, personalise: bool, cache: Path,
+    path: Path | None,
+    folder: Path,
+    names: Sequence[str],
+    models: Models,
+    personalise: bool,
+    cache: Path,
     progress: Progress | None = None,
-) -> Iterator[Database]:  # fmt: skip
+) -> Iterator[Database]:
     """K at `path`, or one that is made of all photographs but each subject's last and kept in the cache."""
     if path is None:
         text = load_text_encoder().identity
@@ -128,16 +133,28 @@ def open_k(
 
 
 def receive_all(
-    folder: Path, names: Sequence[str], database: Database, models: Models, settings: Settings, cache: Path,
+    folder: Path,
+    names: Sequence[str],
+    database: Database,
+    models: Models,
+    settings: Settings,
+    cache: Path,
     progress: Progress | None = None,
-) -> list[Item]:  # fmt: skip
+) -> list[Item]:
     """Every photograph of the subjects through the chain, or from the cache.
 
     Raises:
         EntityError: where K lacks a subject, or holds the photograph that is the test.
     """
-    key = {"protocol": PROTOCOL, "k": database.digest().hex(), "models": models.names, "weights": weights_sha256(),
-           "code": _code(), "attacks": sorted(ATTACKS), **asdict(settings)}  # fmt: skip
+    key = {
+        "protocol": PROTOCOL,
+        "k": database.digest().hex(),
+        "models": models.names,
+        "weights": weights_sha256(),
+        "code": _code(),
+        "attacks": sorted(ATTACKS),
+        **asdict(settings),
+    }
     place = cache / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
     place.mkdir(parents=True, exist_ok=True)
     photographs = list(_photographs(folder, names))
@@ -172,9 +189,15 @@ def _photographs(folder: Path, names: Sequence[str]) -> Iterator[tuple[str, int,
 
 
 def _one(
-    path: Path, target: Path, entity: Entity, test: bool, database: Database, models: Models, settings: Settings,
+    path: Path,
+    target: Path,
+    entity: Entity,
+    test: bool,
+    database: Database,
+    models: Models,
+    settings: Settings,
     config: RunConfig,
-) -> None:  # fmt: skip
+) -> None:
     """Send one photograph and store what everybody ends with; info.json comes last and says that it is whole."""
     data = path.read_bytes()
     image = decode_photo(data, str(path), settings.max_side)
@@ -188,8 +211,9 @@ def _one(
     bob, at_bob = Receiver(link, models.recovery, held), at_eve
     if test:  # for training, one reception serves both
         at_bob = bob.listen(sent.on_air, config.snr_db, seeds.bob, image.shape[:2])
-    known = Target(at_eve, class_word(sent.guarded, database), entity if entity.index in at_eve.indices else None,
-                   seeds.recovery)  # fmt: skip
+    known = Target(
+        at_eve, class_word(sent.guarded, database), entity if entity.index in at_eve.indices else None, seeds.recovery
+    )
     with ResultFolder(target) as results:
         results.add("original.png", encode_png(image))
         results.add("mask.png", encode_png(sent.guarded.mask))
@@ -231,10 +255,17 @@ def _info(entity: Entity, test: bool, sent: Sent, at_eve: Heard, at_bob: Heard) 
     levels = reserve_black(sent.guarded.masked, sent.guarded.mask)
     sizes = {coding: len(payload.encode(levels, (), coding)[1]) for coding in payload.available_codings()}
     return {
-        "subject": entity.name, "test": test, "found": any(d.index == entity.index for d in sent.guarded.detections),
-        "hidden": [d.name for d in sent.guarded.detections], "indices": list(at_eve.indices),
+        "subject": entity.name,
+        "test": test,
+        "found": any(d.index == entity.index for d in sent.guarded.detections),
+        "hidden": [d.name for d in sent.guarded.detections],
+        "indices": list(at_eve.indices),
         "hints": [pose.to_bytes().hex() for pose in at_eve.poses],
-        "width": sent.image.shape[1], "height": sent.image.shape[0], "body_bytes": sizes,
-        "channel_uses": int(sent.on_air.channel_uses), "eve_failure": at_eve.failure, "bob_failure": at_bob.failure,
+        "width": sent.image.shape[1],
+        "height": sent.image.shape[0],
+        "body_bytes": sizes,
+        "channel_uses": int(sent.on_air.channel_uses),
+        "eve_failure": at_eve.failure,
+        "bob_failure": at_bob.failure,
         "private_share": float(sent.guarded.mask.mean()),
-    }  # fmt: skip
+    }

@@ -33,9 +33,24 @@ def table_csv(judged: Sequence[Judged]) -> bytes:
     rows = []
     for row in judged:
         f = row.figures
-        rows.append([row.kind, row.judge, f.rank1.value, *(f.rank1.interval or ("", "")), f.rank1.chance, f.rank1.hits,
-                     f.rank1.trials, f.in_class.value, *(f.in_class.interval or ("", "")), f.in_class.chance,
-                     f.in_class.trials, f.auc, *f.auc_interval, row.how])  # fmt: skip
+        rows.append(
+            [
+                row.kind,
+                row.judge,
+                f.rank1.value,
+                *(f.rank1.interval or ("", "")),
+                f.rank1.chance,
+                f.rank1.hits,
+                f.rank1.trials,
+                f.in_class.value,
+                *(f.in_class.interval or ("", "")),
+                f.in_class.chance,
+                f.in_class.trials,
+                f.auc,
+                *f.auc_interval,
+                row.how,
+            ]
+        )
     return _csv(columns, rows)
 
 
@@ -48,8 +63,13 @@ def roc_csv(judged: Sequence[Judged]) -> bytes:
 def likeness_csv(rows: Sequence[Likeness]) -> bytes:
     """PSNR [dB] and SSIM in the private region."""
     columns = ["kind", "psnr_private", "psnr_low", "psnr_high", "ssim_private", "ssim_low", "ssim_high", "pictures"]
-    return _csv(columns, [[r.kind, r.psnr.value, r.psnr.low, r.psnr.high, r.ssim.value, r.ssim.low, r.ssim.high,
-                           r.ssim.count] for r in rows])  # fmt: skip
+    return _csv(
+        columns,
+        [
+            [r.kind, r.psnr.value, r.psnr.low, r.psnr.high, r.ssim.value, r.ssim.low, r.ssim.high, r.ssim.count]
+            for r in rows
+        ],
+    )
 
 
 def _csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
@@ -76,8 +96,13 @@ def rank1_figure(judged: Sequence[Judged], chance_with_class: float) -> Figure:
         axes.errorbar(value, y, xerr=wide, fmt="o", ms=4, color=colour, capsize=2, lw=1, label=judge)
     chance = 100 * judged[0].figures.rank1.chance
     axes.axvline(chance, color="#333333", ls="--", lw=1, label=f"chance, {chance:.1f} %")
-    axes.axvline(100 * chance_with_class, color="#333333", ls=":", lw=1,
-                 label=f"chance, class word known, {100 * chance_with_class:.0f} %")  # fmt: skip
+    axes.axvline(
+        100 * chance_with_class,
+        color="#333333",
+        ls=":",
+        lw=1,
+        label=f"chance, class word known, {100 * chance_with_class:.0f} %",
+    )
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlim(-2, 102)

@@ -55,11 +55,12 @@ def zernike_moments(mask: NDArray[np.bool_], order: int = ZERNIKE_ORDER) -> NDAr
     values = []
     for n, m in terms:
         radial = sum(
-            (-1) ** s * math.factorial(n - s)
+            (-1) ** s
+            * math.factorial(n - s)
             / (math.factorial(s) * math.factorial((n + m) // 2 - s) * math.factorial((n - m) // 2 - s))
             * rho ** (n - 2 * s)
             for s in range((n - m) // 2 + 1)
-        )  # fmt: skip
+        )
         values.append(abs((n + 1) / math.pi * np.mean(radial * np.exp(-1j * m * theta))))
     return np.array(values, np.float32)
 
@@ -78,9 +79,18 @@ def placement(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     points = np.argwhere(mask)[:, ::-1].astype(np.int32)
     hull = cv2.contourArea(cv2.convexHull(points)) if len(points) > 2 else 0.0
     return np.array(
-        [mask.mean(), (x0 + x1) / 2 / width, (y0 + y1) / 2 / height, w / width, h / height, math.log(w / h),
-         mask.sum() / (w * h), min(1.0, mask.sum() / max(hull, 1.0))], np.float32,
-    )  # fmt: skip
+        [
+            mask.mean(),
+            (x0 + x1) / 2 / width,
+            (y0 + y1) / 2 / height,
+            w / width,
+            h / height,
+            math.log(w / h),
+            mask.sum() / (w * h),
+            min(1.0, mask.sum() / max(hull, 1.0)),
+        ],
+        np.float32,
+    )
 
 
 def thumbnail(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -97,5 +107,4 @@ def describe(mask: NDArray[np.bool_]) -> dict[str, NDArray[np.float32]]:
     """Descriptor sets of one mask [H, W]; the attacker chooses among them on her training pictures."""
     moments = np.concatenate([hu_moments(mask), zernike_moments(mask), fourier_descriptors(mask)])
     where, small = placement(mask), thumbnail(mask)
-    return {"moments": moments, "placement": where, "thumbnail": small,
-            "all": np.concatenate([moments, where, small])}  # fmt: skip
+    return {"moments": moments, "placement": where, "thumbnail": small, "all": np.concatenate([moments, where, small])}

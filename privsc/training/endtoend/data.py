@@ -56,9 +56,13 @@ class Case:
 
 @torch.no_grad()
 def _case(
-    backbone: Lite0, image: NDArray[np.uint8], silhouette: NDArray[np.bool_], who: int, number: int,
+    backbone: Lite0,
+    image: NDArray[np.uint8],
+    silhouette: NDArray[np.bool_],
+    who: int,
+    number: int,
     points: NDArray[np.float32] | None = None,
-) -> Case:  # fmt: skip
+) -> Case:
     before = max(silhouette.shape)
     size = tuple(max(1, round(side * SIDE / before)) for side in (silhouette.shape[1], silhouette.shape[0]))
     image, silhouette = resize(image, size), resize_mask(silhouette, size)
@@ -140,22 +144,32 @@ class Batches:
         return warp_silhouette(photo, mask, region, mirrored=bool(rng.random() < 0.5))
 
     def _row(
-        self, case: Case, region: NDArray[np.bool_], warped: WarpedSample, points: NDArray, kinds: NDArray,
+        self,
+        case: Case,
+        region: NDArray[np.bool_],
+        warped: WarpedSample,
+        points: NDArray,
+        kinds: NDArray,
         margin: float,
-    ) -> dict[str, torch.Tensor]:  # fmt: skip
+    ) -> dict[str, torch.Tensor]:
         height, width = region.shape
         box, size = crop_box(region_box(region), width, height, margin), (CROP, CROP)
         covered = torch.from_numpy(resize_mask(warped.valid, size, box).copy())[None].float()
         return {
-            "points": torch.from_numpy(points), "kinds": torch.from_numpy(kinds),
-            "labels": torch.from_numpy(_label(case)), "boxes": torch.tensor(box, dtype=torch.float32) * case.scale,
+            "points": torch.from_numpy(points),
+            "kinds": torch.from_numpy(kinds),
+            "labels": torch.from_numpy(_label(case)),
+            "boxes": torch.tensor(box, dtype=torch.float32) * case.scale,
             "clean": _plane(resize(case.image, size, box)),
             "region": torch.from_numpy(resize_mask(case.silhouette, size, box).copy())[None].float(),
-            "reference": _plane(resize(warped.image, size, box)) * covered, "covered": covered, "fade": _fade(covered),
+            "reference": _plane(resize(warped.image, size, box)) * covered,
+            "covered": covered,
+            "fade": _fade(covered),
             "text": torch.from_numpy(self._entities[case.who].text_embedding)[None],
-            "class_text": self._class_texts[case.who][None], "who": torch.tensor(case.who),
+            "class_text": self._class_texts[case.who][None],
+            "who": torch.tensor(case.who),
             **{f"map {stride}": found[0].float() for stride, found in case.maps.items()},
-        }  # fmt: skip
+        }
 
 
 def _plane(image: NDArray[np.uint8]) -> torch.Tensor:

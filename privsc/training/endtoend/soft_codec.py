@@ -37,9 +37,12 @@ class SoftCodec(nn.Module):
                 f"codec {codec.name}: must have 8 bits a message and a network demapper; got {codec.k} bits"
             )
         self.plan = TrainingPlan(
-            codec.k, codec.n, real=codec.real, power=str(codec.training.get("power", "codeword")),
+            codec.k,
+            codec.n,
+            real=codec.real,
+            power=str(codec.training.get("power", "codeword")),
             message_cost=float(codec.training.get("message_cost", 0.0)),
-        )  # fmt: skip
+        )
         self.points = nn.Parameter(torch.from_numpy(np.array(codec.features(codec.codebook))))  # [256, D]
         layers: list[nn.Module] = []
         for weight, bias in codec.demapper:

@@ -187,10 +187,14 @@ class Trainer:
         self._update("ours", total + own)
         eve_loss = self._eve_update(batch, eve_heard.detach(), eve_x, eve_noise, at)
         return {
-            "loss": float(total.detach()), "L_a": float(found.authorised.detach().mean()),
-            "f": float(found.leakage.detach().mean()), "mask": float(own_mask.detach()),
-            "codec": float(own_codec.detach()), "recovery": float(perceptual.detach()), "eve": eve_loss,
-        }  # fmt: skip
+            "loss": float(total.detach()),
+            "L_a": float(found.authorised.detach().mean()),
+            "f": float(found.leakage.detach().mean()),
+            "mask": float(own_mask.detach()),
+            "codec": float(own_codec.detach()),
+            "recovery": float(perceptual.detach()),
+            "eve": eve_loss,
+        }
 
     def _separate_step(self, batch: Batch, rng: np.random.Generator) -> dict[str, float]:
         self._train_only("ours")
@@ -204,9 +208,11 @@ class Trainer:
         )
         self._update("ours", mask + codec + recovery)  # no parameter is in two of them
         return {
-            "loss": float((mask + codec + recovery).detach()), "mask": float(mask.detach()),
-            "codec": float(codec.detach()), "recovery": float(recovery.detach()),
-        }  # fmt: skip
+            "loss": float((mask + codec + recovery).detach()),
+            "mask": float(mask.detach()),
+            "codec": float(codec.detach()),
+            "recovery": float(recovery.detach()),
+        }
 
     def _eve_step(self, batch: Batch, rng: np.random.Generator) -> dict[str, float]:
         """Against the transmitter as it will be used: hard masks."""

@@ -118,7 +118,9 @@ except variants.CompileError as error:
 
 def test_what_is_set_while_it_runs_is_used(tmp_path: Path) -> None:
     """The setters that gnuradio-companion's sliders call; nonsense is refused and leaves the old value."""
-    code = SETUP + """
+    code = (
+        SETUP
+        + """
 encoder, sent, out = blocks.frame_encoder("image8x4", 100, 1, 1000), grb.message_debug(False), grb.vector_sink_c()
 assembler = blocks.image_assembler(60.0)
 tb = gr.top_block()
@@ -154,7 +156,8 @@ print(json.dumps({"sent": [[m["codec"], m["frames_sent"]] for m, _ in messages(s
                   "times": len(times), "ahead": times[0][0] + times[0][1] - time.time(), "guard": guard.params,
                   "left": [encoder.framing.codec, encoder.tail, receiver.batch, guard.timeout, recovery.seed,
                            recovery.class_word, report.snr_db, report.folder, sink.path]}))
-"""  # fmt: skip
+"""
+    )
     got = script(code)
     assert got["sent"] == [["image8x4", 11], ["ae8x8", 5]]
     assert len(got["refused"]) == 10 and got["times"] == 1 and -10 < got["ahead"] <= 0.5
@@ -166,7 +169,9 @@ def test_the_image_source_takes_a_file_a_folder_a_loop_and_messages(tmp_path: Pa
     """Photographs by name, numbered from where it was told; a file that is not there is counted."""
     for name in ("b.png", "a.jpg", "c.webp", "notes.txt"):
         (tmp_path / name).write_bytes(name.encode())
-    code = SETUP + """
+    code = (
+        SETUP
+        + """
 folder = sys.argv[1]
 def run(source, act, count):
     tb, out = gr.top_block(), grb.message_debug(False)
@@ -201,6 +206,7 @@ for place in (folder + "/none", folder + "/empty"):
 result["missing"] = len(missing)
 print(json.dumps(result))
 """
+    )
     (tmp_path / "empty").mkdir()
     got = script(code, str(tmp_path))
     order = ["a.jpg", "b.png", "c.webp"]
@@ -215,7 +221,9 @@ print(json.dumps(result))
 
 def test_the_image_sink_writes_whole_files_and_counts_what_it_cannot(tmp_path: Path) -> None:
     (tmp_path / "taken").write_bytes(b"")
-    code = SETUP + """
+    code = (
+        SETUP
+        + """
 folder = sys.argv[1]
 sinks = [blocks.image_sink(folder + "/out/{id}.png"), blocks.image_sink(folder + "/taken/x.png")]
 image = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
@@ -231,6 +239,7 @@ for sink in sinks:
     tb.stop(); tb.wait()
 print(json.dumps([sink.counts for sink in sinks]))
 """
+    )
     good, bad = script(code, str(tmp_path))
     assert good == {"written": 2, "malformed": 3} and bad == {"unwritable": 2, "malformed": 3}
     from PIL import Image

@@ -37,7 +37,9 @@ def messages(debug):
 
 def test_the_encoder_sends_what_the_link_sends_sample_by_sample() -> None:
     """One format everywhere: the block's stream, the link's samples in memory; tags where the burst begins and ends."""
-    code = SETUP + """
+    code = (
+        SETUP
+        + """
 from phy.link import Link
 from phy.modem.waveform import BurstWaveform
 encoder, sink, sent = blocks.frame_encoder(tail=1000), grb.vector_sink_c(), grb.message_debug(False)
@@ -76,7 +78,8 @@ for (meta, _), body in zip(messages(sent), bodies):
     first += meta["samples"] + 1000
 print(json.dumps({"equal": equal, "uses": uses, "tags": tags, "first": [m["samples"] for m, _ in messages(sent)],
                   "power": float(np.mean(np.abs(part) ** 2))}))
-"""  # fmt: skip
+"""
+    )
     got = script(code)
     assert got["equal"] == [True, True] and got["uses"] == [True, True]
     one, two = got["first"]
@@ -88,7 +91,9 @@ print(json.dumps({"equal": equal, "uses": uses, "tags": tags, "first": [m["sampl
 
 def test_frames_come_through_the_channel_model_and_the_ports_tell_good_from_bad() -> None:
     """15 dB, CFO 0.1 rad/sample, 50 ppm, half a sample of delay: all frames; with -2 dB: broken ones on ``fail``."""
-    code = SETUP + """
+    code = (
+        SETUP
+        + """
 from flowgraphs.parts.framing import Framing
 result = {}
 samples = Framing("image8x8", 500).image(b"a head", bytes(20000), 1, bytes(8)).samples
@@ -112,7 +117,8 @@ for snr in (15.0, 1.0):
         "right": all(m["crc_ok"] for m, _ in messages(ok)) and not any(m["crc_ok"] for m, _ in messages(fail)),
     }
 print(json.dumps(result))
-"""  # fmt: skip
+"""
+    )
     got = script(code)
     good, bad = got["15.0"], got["1.0"]
     assert good["all"] == 48 and (good["ok"], good["fail"]) == (48, 0)
@@ -123,7 +129,9 @@ print(json.dumps(result))
 
 def test_the_assembler_combines_completes_and_gives_up() -> None:
     """Frames in any order; a lost one after the time-out; a stream of rubbish; what comes late; what stop leaves."""
-    code = SETUP + """
+    code = (
+        SETUP
+        + """
 from phy.frame import frame
 from phy.frame.assembly import PREFIX
 from phy.codec.codec import shipped
@@ -173,7 +181,8 @@ for meta, got in messages(out)[:2]:
                    "arrived": int(arrived.sum()), "exact": int(exact.sum()),
                    "right": bool((got == truth)[arrived].all())})
 print(json.dumps({"images": result, "waited": waited, "counts": assembler.counts}))
-"""  # fmt: skip
+"""
+    )
     got = script(code)
     first, second = got["images"]
     assert first == {"head": "the head", "missing": 0, "failures": 0, "arrived": 1280, "exact": 1280, "right": True}
@@ -184,7 +193,9 @@ print(json.dumps({"images": result, "waited": waited, "counts": assembler.counts
 
 def test_start_and_stop_twenty_times_without_a_worker() -> None:
     """No hang; threads and file descriptors at the end as at the beginning (ZMQ's own threads take a moment to go)."""
-    code = SETUP + """
+    code = (
+        SETUP
+        + """
 
 from pathlib import Path
 
@@ -216,6 +227,7 @@ for _ in range(10):
     state.append([len(list(Path(f"/proc/self/{kind}").iterdir())) for kind in ("task", "fd")])
 print(json.dumps({"state": state, "counts": counts}))
 """
+    )
     got = script(code, __file__, "unused-{id}.png")
     for counts in zip(*got["state"], strict=True):
         assert min(counts[-3:]) <= max(counts[:3]), got["state"]
@@ -225,7 +237,9 @@ print(json.dumps({"state": state, "counts": counts}))
 @pytest.mark.parametrize("codec", ["image8x4", "ae8x4+outer"])
 def test_sync_and_decoder_do_what_the_receiver_does(codec: str) -> None:
     """The same frames in the same order, same figures and bytes, whatever the buffers' sizes; aligned in between."""
-    code = SETUP + """
+    code = (
+        SETUP
+        + """
 encoder, sent = blocks.frame_encoder(sys.argv[1], 200, 3, tail=300000), grb.vector_sink_c()
 tb = gr.top_block()
 tb.connect(encoder, sent)
@@ -272,7 +286,8 @@ print(json.dumps({"same": [r["frames"] == results[0]["frames"] for r in results]
                   "figures": [r["figures"] for r in results], "frames": len(results[0]["frames"]),
                   "ports": [r["ports"] for r in results], "fail": results[0]["fail"], "sent": encoder.counts["frames"],
                   "lengths": lengths, "symbols": len(aligned.data()), "counts": [sync.counts, last.counts]}))
-"""  # fmt: skip
+"""
+    )
     got = script(code, codec)
     assert got["same"] == [True, True, True] and got["ports"] == [True, True, True]
     assert got["frames"] == got["sent"] == 41 and (got["fail"] > 20) == (codec == "image8x4")
@@ -287,7 +302,9 @@ print(json.dumps({"same": [r["frames"] == results[0]["frames"] for r in results]
 
 def test_a_decoder_survives_symbols_that_are_no_frames() -> None:
     """No tag, a tag that is none of ours, an impossible header, a frame that is cut off by the next."""
-    code = SETUP + """
+    code = (
+        SETUP
+        + """
 def tag(offset, value):
     one = gr.tag_t()
     one.offset, one.key, one.value = offset, pmt.intern("frame"), value
@@ -305,6 +322,7 @@ tb.msg_connect(decoder, "fail", frames, "store")
 tb.run()
 print(json.dumps({"counts": decoder.counts, "frames": frames.num_messages()}))
 """
+    )
     got = script(code)
     assert (got["counts"]["malformed"], got["counts"]["cut_off"]) == (5, 1)
     assert got["counts"]["fail"] == got["frames"] == 1 and got["counts"]["stray"] > 90000

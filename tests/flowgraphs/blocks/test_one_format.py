@@ -14,7 +14,9 @@ from tests.flowgraphs.radio import script
 sigmf = pytest.importorskip("sigmf")
 pytestmark = pytest.mark.radio("gnuradio", "zmq", "yaml")
 
-BLOCK = SETUP + """
+BLOCK = (
+    SETUP
+    + """
 codec, target = sys.argv[1:]
 encoder, sink = blocks.frame_encoder(codec, 700, 3, tail=5000), grb.file_sink(8, target, False)
 tb = gr.top_block()
@@ -28,7 +30,8 @@ assert until(lambda: encoder.nitems_written(0) == samples + 5000)
 tb.stop(); tb.wait()
 sink.close()
 print(json.dumps({"samples": samples}))
-"""  # fmt: skip
+"""
+)
 
 
 def transmitted(codec: str) -> tuple[Link, object]:

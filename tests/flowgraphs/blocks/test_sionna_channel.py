@@ -16,7 +16,9 @@ from tests.flowgraphs.test_zmq import Program, free_port
 
 pytestmark = pytest.mark.radio("gnuradio", "zmq", "yaml")
 
-SERVED = SETUP + """
+SERVED = (
+    SETUP
+    + """
 import threading, zmq
 from phy.channel.impulses import Segment, encode
 rng = np.random.default_rng(3)
@@ -27,11 +29,14 @@ push = context.socket(zmq.PUSH)
 place = f"ipc://{sys.argv[1]}/taps"
 push.bind(place)
 """
+)
 
 
 def test_an_impulse_in_brings_the_streamed_response_out(tmp_path) -> None:
     """Responses that change every 50,000 samples, an impulse in each; odd buffer sizes; a response late by a second."""
-    code = SERVED + """
+    code = (
+        SERVED
+        + """
 taps = noise(4, 1, 9)
 x = np.zeros(200000, np.complex64)
 x[[1000, 60000, 149999, 190000]] = 1
@@ -55,13 +60,16 @@ wanted[150000:150008] = taps[3, 0, 1:]
 context.destroy(linger=0)
 print(json.dumps({"equal": bool(np.allclose(y, wanted, atol=1e-6)), "length": len(y), "counts": block.counts}))
 """
+    )
     got = script(code, str(tmp_path))
     assert got["equal"] and got["length"] == 200000
     assert got["counts"] == {"segments": 4, "draws": 1}
 
 
 def test_a_server_that_is_gone_is_a_message_and_a_counter_and_may_come_back(tmp_path) -> None:
-    code = SERVED + """
+    code = (
+        SERVED
+        + """
 block, sink, status = blocks.sionna_channel(place, timeout=0.4), grb.vector_sink_c(), grb.message_debug(False)
 throttle = grb.throttle(8, 2e6)
 tb = gr.top_block()
@@ -83,6 +91,7 @@ levels = sorted({round(float(v), 3) for v in np.abs(np.array(sink.data()))})
 said = [(m["problem"], m["message"]) for m, _ in messages(status)]
 print(json.dumps({"counts": block.counts, "levels": levels, "said": said, "seconds": seconds}))
 """
+    )
     got = script(code, str(tmp_path))
     counts = got["counts"]
     names = ("starved", "segments", "draws", "gaps", "malformed")
@@ -102,8 +111,17 @@ def test_bob_and_eve_hear_one_input_through_channels_of_their_own(programs) -> N
     body = np.random.default_rng(0).integers(0, 256, 20000, dtype=np.uint8).tobytes()
     try:
         taps = json.loads(server.stdout.readline())["endpoints"]
-        program = Program(programs, "sionna_channel", tx_endpoint=tx, bob_endpoint=bob, eve_endpoint=eve, snr_of_bob=25,
-                          snr_of_eve=25, bob_impulses=taps["bob"], eve_impulses=taps["eve"])  # fmt: skip
+        program = Program(
+            programs,
+            "sionna_channel",
+            tx_endpoint=tx,
+            bob_endpoint=bob,
+            eve_endpoint=eve,
+            snr_of_bob=25,
+            snr_of_eve=25,
+            bob_impulses=taps["bob"],
+            eve_impulses=taps["eve"],
+        )
         try:
             with Bridge(tx, {"bob": bob, "eve": eve}, timeout=30) as bridge:
                 links = {name: BridgeLink(bridge=bridge, receiver=name, codec="ae8x8") for name in ("bob", "eve")}

@@ -37,8 +37,14 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def gnuradio(code: str, *arguments: str) -> dict:
     """A script with GNU Radio where no driver but ours is looked for."""
-    done = subprocess.run([DISTRIBUTION_PYTHON, "-c", code, *arguments], capture_output=True, text=True, cwd=ROOT,
-                          env={**environment(), "SOAPY_SDR_ROOT": "/nowhere"}, timeout=120)  # fmt: skip
+    done = subprocess.run(
+        [DISTRIBUTION_PYTHON, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**environment(), "SOAPY_SDR_ROOT": "/nowhere"},
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr[-4000:]
     return {**json.loads(done.stdout.strip().splitlines()[-1]), "said": done.stderr}
 
@@ -79,7 +85,9 @@ def test_our_frames_cross_from_sink_to_source(driver) -> None:  # noqa: F811
 
 def crossing(rate: float) -> dict:
     """Frames of three images sent and received at ``rate`` samples a second; what arrived, and what the driver said."""
-    return gnuradio(COMMON + """
+    return gnuradio(
+        COMMON
+        + """
 rate = float(sys.argv[1])
 where = f"ipc://@privsc-test-{os.getpid()}"
 tb = gr.top_block()
@@ -119,12 +127,16 @@ print(json.dumps({"expected": expected, "good": good.num_messages(), "right": ri
     for f in figures])),
                   "cfo": float(np.median([f["cfo"] for f in figures])), "ppm": float(np.median([f["clock_ppm"]
                       for f in figures]))}))
-""", str(rate))  # fmt: skip
+""",
+        str(rate),
+    )
 
 
 def test_the_radio_gets_each_burst_whole_and_silence_between(driver) -> None:  # noqa: F811
     """On the wire: one stream without a gap or an underflow, and in it the encoder's samples."""
-    got = gnuradio(COMMON + """
+    got = gnuradio(
+        COMMON
+        + """
 import struct, zmq
 where = f"ipc://@privsc-test-{os.getpid()}"
 pull = zmq.Context.instance().socket(zmq.PULL)
@@ -160,7 +172,8 @@ print(json.dumps({"starts": [h[3] & 1 for h in heads].count(1), "lost": len(head
                   "equal": [bool(np.array_equal(air[p:p + half], b)) for p, b in zip(places, (sent[:half],
                       sent[half:]))],
                   "between": places[1] - places[0] - half, "samples": len(sent)}))
-""")  # fmt: skip
+"""
+    )
     assert got["starts"] == 1 and got["gaps"] == [] and got["lost"] == 0
     assert got["equal"] == [True, True]
     assert got["samples"] > 200_000 and got["between"] > 100_000
@@ -171,9 +184,16 @@ def test_a_photograph_crosses_two_radio_programs(driver, programs, photo, worker
     air = f"ipc://@privsc-test-{os.getpid()}"
     files = {who: tmp_path / f"{who}-1.png" for who in ("bob", "eve")}
     named = {f"image_file_{who}": tmp_path / f"{who}-{{id}}.png" for who in files}
-    running = [Program(programs, "rx_soapy", device=f"driver=zmq,tx=none,rx={air},ppm=17,delay_ns=1234",
-        worker=worker, noise_of_eve=-40,
-                       **named)]  # fmt: skip
+    running = [
+        Program(
+            programs,
+            "rx_soapy",
+            device=f"driver=zmq,tx=none,rx={air},ppm=17,delay_ns=1234",
+            worker=worker,
+            noise_of_eve=-40,
+            **named,
+        )
+    ]
     time.sleep(2)
     running.append(
         Program(programs, "tx_soapy", device=f"driver=zmq,rx=none,tx={air}", gain=30, image=photo, worker=worker)
@@ -198,7 +218,8 @@ def test_a_photograph_crosses_two_radio_programs(driver, programs, photo, worker
 
 def test_own_gain_and_noise_of_both_chains_are_in_decibels(driver, programs) -> None:  # noqa: F811
     """Powers in front of both receivers of rx_soapy.grc while a constant of 0.1 is on the air."""
-    got = gnuradio("""
+    got = gnuradio(
+        """
 import json, os, sys, time
 import numpy as np
 from gnuradio import blocks as grb, gr, soapy
@@ -225,7 +246,9 @@ for who, (_, kept) in probes.items():
     x = np.array(kept.data())[500000:]
     levels[who] = [20 * np.log10(abs(x.mean())), 10 * np.log10(x.var())]
 print(json.dumps(levels))
-""", str(programs))  # fmt: skip
+""",
+        str(programs),
+    )
     assert got["bob"] == pytest.approx([-14, -50], abs=0.1)
     assert got["eve"] == pytest.approx([-34, -30], abs=0.1)
 
@@ -233,7 +256,8 @@ print(json.dumps(levels))
 @pytest.mark.radio("gnuradio.uhd")
 @pytest.mark.parametrize("name", ["tx_uhd", "rx_uhd"])
 def test_the_uhd_flowgraphs_import_and_end_at_the_missing_device(programs, name: str) -> None:
-    got = gnuradio("""
+    got = gnuradio(
+        """
 import importlib, inspect, json, sys
 sys.path.insert(0, sys.argv[1])
 module = importlib.import_module(sys.argv[2])
@@ -244,7 +268,10 @@ try:
 except (RuntimeError, LookupError) as reason:
     error = str(reason)
 print(json.dumps({"parameters": sorted(inspect.signature(top.__init__).parameters), "error": error}))
-""", str(programs), name)  # fmt: skip
+""",
+        str(programs),
+        name,
+    )
     wanted = {"device", "samp_rate", "frequency", "gain", "antenna", "bandwidth", "worker"}
     assert wanted | ({"amplitude"} if name == "tx_uhd" else {"noise_of_bob", "noise_of_eve"}) <= set(got["parameters"])
     assert "No devices found" in got["error"]

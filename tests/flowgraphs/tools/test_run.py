@@ -78,7 +78,7 @@ for old, new in (("- payload\\n  - encoder", "- pay\\n  - encoder"), ("head_repe
         variants.build([source], Path(sys.argv[1], "out"))
     except variants.CompileError as error:
         print(error)
-"""  # fmt: skip
+"""
     command = ["/usr/bin/python3", "-s", "-c", code, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
@@ -88,8 +88,24 @@ for old, new in (("- payload\\n  - encoder", "- pay\\n  - encoder"), ("head_repe
 def test_loopback_carries_a_photograph_to_bob_and_eve(photo: Path, worker: str, tmp_path: Path) -> None:
     """15 dB, CFO 0.1 rad/sample, 50 ppm, a random fractional delay: all frames, the report of `privsc run`."""
     out = tmp_path / "out"
-    done = module("flowgraphs.tools.run", str(photo), "--worker", worker, "--out", str(out), "--snr", "15",
-                  "--cfo", "0.1", "--clock-ppm", "50", "--seed", "4", "--timeout", "120")  # fmt: skip
+    done = module(
+        "flowgraphs.tools.run",
+        str(photo),
+        "--worker",
+        worker,
+        "--out",
+        str(out),
+        "--snr",
+        "15",
+        "--cfo",
+        "0.1",
+        "--clock-ppm",
+        "50",
+        "--seed",
+        "4",
+        "--timeout",
+        "120",
+    )
     assert done.returncode == 0, done.stderr
     assert {path.name for path in out.iterdir()} == FILES
     figures = json.loads((out / "report.json").read_text())
@@ -114,8 +130,16 @@ def figures_of_privsc_run(photo: Path, folder: Path) -> dict:
 
 
 def test_no_worker_is_a_message_and_an_end(photo: Path, tmp_path: Path) -> None:
-    done = module("flowgraphs.tools.run", str(photo), "--worker", "tcp://127.0.0.1:1", "--out", str(tmp_path / "out"),
-                  "--timeout", "3")  # fmt: skip
+    done = module(
+        "flowgraphs.tools.run",
+        str(photo),
+        "--worker",
+        "tcp://127.0.0.1:1",
+        "--out",
+        str(tmp_path / "out"),
+        "--timeout",
+        "3",
+    )
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("flowgraphs.tools.run: no report within 3 s; counters: ")
     assert not (tmp_path / "out").exists()
@@ -140,8 +164,15 @@ def test_the_demo_over_the_channel_model(tmp_path: Path) -> None:
     made = subprocess.run([sys.executable, "-m", "privsc.cli.radio.demo", str(tmp_path)], cwd=ROOT, env={**os.environ})
     assert made.returncode == 0
     out = tmp_path / "out"
-    done = module("flowgraphs.tools.run", str(tmp_path / "photo.png"), "--db", str(tmp_path / "K.db"),
-                  "--out", str(out), timeout=580)  # fmt: skip
+    done = module(
+        "flowgraphs.tools.run",
+        str(tmp_path / "photo.png"),
+        "--db",
+        str(tmp_path / "K.db"),
+        "--out",
+        str(out),
+        timeout=580,
+    )
     assert done.returncode == 0, done.stderr
     figures = json.loads((out / "report.json").read_text())
     assert figures["link"]["frames_lost"] == 0

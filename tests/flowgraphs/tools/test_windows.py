@@ -15,7 +15,9 @@ from tests.flowgraphs.tools.test_run import photo, worker  # noqa: F401  (fixtur
 
 pytestmark = pytest.mark.radio("gnuradio", "zmq", "yaml", "PyQt5")
 
-OPEN = SETUP + """
+OPEN = (
+    SETUP
+    + """
 import os
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 from PyQt5 import Qt
@@ -29,7 +31,8 @@ def events(condition, seconds):
         application.processEvents()
         time.sleep(0.01)
     return condition()
-"""  # fmt: skip
+"""
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +46,9 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_window_opens_and_closes_twice(windows: Path) -> None:
     """All but those of radios: shown, drawn with something on it, closed, and once more; sliders for both SNRs."""
-    code = OPEN + """
+    code = (
+        OPEN
+        + """
 import yaml
 from flowgraphs.tools.variants import HERE
 from tests.flowgraphs.restarts import options
@@ -68,18 +73,29 @@ for path in sorted(Path(sys.argv[1]).glob("*.py")):
     found[path.stem] = {"drawn": drawn, "setters": setters}
 print(json.dumps(found), flush=True)
 os._exit(0)  # Qt's own teardown at the interpreter's end is not what is looked at
-"""  # fmt: skip
+"""
+    )
     got = script(code, str(windows))
     both = ["set_bob_snr", "set_eve_snr"]
-    assert got.keys() == {"loopback", "tx_zmq", "channel_zmq", "rx_bob_zmq", "rx_eve_zmq", "sionna_channel",
-                          "stage1_codec", "stage2_burst"}  # fmt: skip
+    assert got.keys() == {
+        "loopback",
+        "tx_zmq",
+        "channel_zmq",
+        "rx_bob_zmq",
+        "rx_eve_zmq",
+        "sionna_channel",
+        "stage1_codec",
+        "stage2_burst",
+    }
     for name in ("loopback", "channel_zmq", "sionna_channel"):
         assert got[name]["setters"] == both
     assert all(min(one["drawn"]) > 5 for one in got.values()), got
 
 
 def test_the_loopback_window_shows_pictures_and_figures(windows, photo, worker, tmp_path) -> None:  # noqa: F811
-    code = OPEN + """
+    code = (
+        OPEN
+        + """
 program, image, worker, folder = sys.argv[1:]
 top = load(Path(program)).loopback(image=image, worker=worker, folder=folder, snr_of_bob=15, snr_of_eve=1)
 top.start()
@@ -97,7 +113,8 @@ assert events(lambda: top.figures_bob.counts["malformed"] == top.picture_bob.cou
 top.close(); top.wait()
 print(json.dumps(result), flush=True)
 os._exit(0)
-"""  # fmt: skip
+"""
+    )
     got = script(code, str(windows / "loopback.py"), str(photo), worker, str(tmp_path / "out"))
     bob, eve = got["bob"], got["eve"]
     assert bob["label"] == bob["text"] and bob["counts"] == {"ok": 38}
@@ -110,8 +127,20 @@ os._exit(0)
 def test_the_readme_s_picture_is_made_by_its_script(photo, worker, tmp_path) -> None:  # noqa: F811
     """On an X server, as in the README."""
     picture = tmp_path / "window.png"
-    command = ["xvfb-run", "-a", DISTRIBUTION_PYTHON, "-m", "flowgraphs.tools.screenshot", str(photo),
-               "--worker", worker, "--out", str(picture), "--timeout", "90"]  # fmt: skip
+    command = [
+        "xvfb-run",
+        "-a",
+        DISTRIBUTION_PYTHON,
+        "-m",
+        "flowgraphs.tools.screenshot",
+        str(photo),
+        "--worker",
+        worker,
+        "--out",
+        str(picture),
+        "--timeout",
+        "90",
+    ]
     done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=150)
     assert done.returncode == 0, done.stderr
     from PIL import Image

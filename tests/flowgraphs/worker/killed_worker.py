@@ -74,8 +74,9 @@ def run(folder: str) -> dict:
     Path(folder, "photo.png").write_bytes(png.encode(photo))
     (program,) = variants.build([variants.HERE / "loopback.grc"], Path(folder))
     endpoint = f"ipc://{folder}/worker"
-    top = load(program).loopback(image=f"{folder}/photo.png", repeat=1, interval=1.0, worker=endpoint,
-                                 folder=f"{folder}/{{id}}")  # fmt: skip
+    top = load(program).loopback(
+        image=f"{folder}/photo.png", repeat=1, interval=1.0, worker=endpoint, folder=f"{folder}/{{id}}"
+    )
     images, status = blocks.message_debug(False), blocks.message_debug(False)
     top.msg_connect(top.recovery_bob, "image", images, "store")
     for name in (*ASKING, "report"):
@@ -102,8 +103,15 @@ def run(folder: str) -> dict:
     said = [pdu.split(status.get_message(i))[0] for i in range(status.num_messages())]
     arrived = [pdu.split(images.get_message(i))[0]["image_id"] for i in range(images.num_messages())]
     counts = {name: dict(getattr(top, name).counts) for name in (*ASKING, "report")}
-    return {"sent": top.source.counts["sent"], "arrived": arrived, "before": before, "seconds": round(back, 1),
-            "lost": _lost(top), "said": said, "counts": counts}  # fmt: skip
+    return {
+        "sent": top.source.counts["sent"],
+        "arrived": arrived,
+        "before": before,
+        "seconds": round(back, 1),
+        "lost": _lost(top),
+        "said": said,
+        "counts": counts,
+    }
 
 
 def _lost(top) -> int:
@@ -117,8 +125,10 @@ def main() -> int:
         got = run(folder)
     arrived, lost = len(got["arrived"]), got["lost"]
     unaccounted = got["sent"] - arrived - lost
-    print(f"photographs sent {got['sent']}; at Bob {arrived}: {got['before']} before the kill, "
-          f"{arrived - got['before']} after it, the first of them {got['seconds']} s after the kill")  # fmt: skip
+    print(
+        f"photographs sent {got['sent']}; at Bob {arrived}: {got['before']} before the kill, "
+        f"{arrived - got['before']} after it, the first of them {got['seconds']} s after the kill"
+    )
     print(f"counted as lost on the way to Bob {lost}; unaccounted for {unaccounted}")
     for one in got["said"]:
         print(f"  {one['block']}: image {one['image_id']} {one['problem']}: {one['message']}")

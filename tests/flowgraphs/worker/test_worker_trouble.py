@@ -29,7 +29,9 @@ def test_images_go_on_after_the_worker_was_killed() -> None:
     assert len(said) == len(set(said)) == 1 + counts.get("dropped", 0)  # one message for each image that it lost
 
 
-STRANGE = SETUP + """
+STRANGE = (
+    SETUP
+    + """
 import threading, zmq
 from phy.net import messages as wire
 endpoint = f"ipc://{sys.argv[1]}/worker"
@@ -74,12 +76,15 @@ def run(answer, timeout, images, done):
     ended.set(); thread.join()
     return {"counts": dict(guard.counts), "client": client, "stopped": stopped, "payloads": payloads.num_messages(),
             "said": [[m["problem"], m["message"]] for m, _ in messages(status)]}
-"""  # fmt: skip
+"""
+)
 
 
 def test_a_worker_that_is_slow_busy_or_wrong_is_a_message_and_a_counter(tmp_path) -> None:
     """Never an end, never a wait: a request without an answer, refusals, answers that are none, and twelve at once."""
-    code = STRANGE + """
+    code = (
+        STRANGE
+        + """
 def refuse(cause):
     return lambda m: wire.encode({"id": m.id, "ok": False, "error": cause, "message": "so it is"})
 tries = []
@@ -99,6 +104,7 @@ result = {
 context.destroy(linger=0)
 print(json.dumps(result))
 """
+    )
     got = script(code, str(tmp_path))
     assert got["silent"]["said"][0][0] == "lost" and "within 1 s: run privsc worker" in got["silent"]["said"][0][1]
     assert got["version"]["said"] == [["refused", "version: so it is"]] * 2

@@ -72,12 +72,25 @@ def faulty(name, train):
     return capture, background, more[name]
 
 
-@pytest.mark.parametrize(("fault", "stage"), [
-    ("nothing arrives", "energy"), ("preamble", "preamble"), ("far beside the carrier", "frequency"),
-    ("clocks apart", "clock"), ("overdriven", "clipping"), ("clipped before the converter", "clipping"),
-    ("silent loss", "continuity"), ("header", "header"), ("payload", "payload"), ("crc", "crc"), ("weak", "payload"),
-    ("overflow", "overflow"), ("underflow", "transmitter"), ("late", "transmitter"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("fault", "stage"),
+    [
+        ("nothing arrives", "energy"),
+        ("preamble", "preamble"),
+        ("far beside the carrier", "frequency"),
+        ("clocks apart", "clock"),
+        ("overdriven", "clipping"),
+        ("clipped before the converter", "clipping"),
+        ("silent loss", "continuity"),
+        ("header", "header"),
+        ("payload", "payload"),
+        ("crc", "crc"),
+        ("weak", "payload"),
+        ("overflow", "overflow"),
+        ("underflow", "transmitter"),
+        ("late", "transmitter"),
+    ],
+)
 def test_the_doctor_names_the_stage(train, fault, stage):
     capture, background, more = faulty(fault, train)
     told = diagnose(train, capture, background, **more)

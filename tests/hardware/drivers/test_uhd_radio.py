@@ -32,8 +32,14 @@ def opened(profile="b200", transmit=True, losses=(), **more):
 
 
 def run(code):
-    done = subprocess.run([DISTRIBUTION_PYTHON, "-c", PRELUDE + code], capture_output=True, text=True, cwd=ROOT,
-                          env=environment(ROOT), timeout=60)  # fmt: skip
+    done = subprocess.run(
+        [DISTRIBUTION_PYTHON, "-c", PRELUDE + code],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment(ROOT),
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.strip().splitlines()[-1])
 
@@ -48,9 +54,17 @@ print(json.dumps([[str(v) if type(v).__module__.startswith("uhd") else v for v i
 """)
     names = [one[0] for one in got]
     assert names[:2] == ["set_master_clock_rate", "set_clock_source"] and got[0][1] == 16e6
-    for wanted in (["set_rx_rate", 1e6, 0], ["set_rx_antenna", "RX2", 0], ["set_rx_agc", True, 0],
-                   ["set_rx_gain", 40.0, 0], ["set_rx_dc_offset", True, 0], ["set_rx_iq_balance", True, 0],
-                   ["set_tx_antenna", "TX/RX", 0], ["set_tx_bandwidth", 1e6, 0], ["set_tx_gain", 30.0, 0]):  # fmt: skip
+    for wanted in (
+        ["set_rx_rate", 1e6, 0],
+        ["set_rx_antenna", "RX2", 0],
+        ["set_rx_agc", True, 0],
+        ["set_rx_gain", 40.0, 0],
+        ["set_rx_dc_offset", True, 0],
+        ["set_rx_iq_balance", True, 0],
+        ["set_tx_antenna", "TX/RX", 0],
+        ["set_tx_bandwidth", 1e6, 0],
+        ["set_tx_gain", 30.0, 0],
+    ):
         assert wanted in got
     assert names.count("set_rx_freq") == names.count("set_tx_freq") == 1
     assert "set_tx_agc" not in names
@@ -124,8 +138,13 @@ radio.close()
 print(json.dumps([done, [[len(s), at, first, end, float(abs(s).max())] for s, at, first, end in usrp.tx.sent], events]))
 """)
     assert got[0] == 2500
-    assert got[1] == [[1000, 12_000_000, True, False, 1], [1000, None, False, False, 1], [500, None, False, True, 1],
-                      [10, None, True, False, 1], [1, None, False, True, 0]]  # fmt: skip
+    assert got[1] == [
+        [1000, 12_000_000, True, False, 1],
+        [1000, None, False, False, 1],
+        [500, None, False, True, 1],
+        [10, None, True, False, 1],
+        [1, None, False, True, 0],
+    ]
     assert got[2] == ["underflow", "late", None]
 
 

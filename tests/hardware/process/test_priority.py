@@ -20,8 +20,9 @@ print(json.dumps([granted, seen[0]]))
 
 
 def test_threads_that_are_started_later_have_it():
-    done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, cwd=ROOT, timeout=60,
-                          start_new_session=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", CODE], capture_output=True, text=True, cwd=ROOT, timeout=60, start_new_session=True
+    )
     assert done.returncode == 0, done.stderr
     granted, nice = json.loads(done.stdout)
     assert granted == (nice == NICE)
@@ -33,6 +34,7 @@ def test_without_the_right_it_goes_on():
     limited += "if os.getuid() == 0: os.setgid(65534), os.setuid(65534)\n"
     code = "from hardware.process.priority import hurry\n" + limited
     code += "print(hurry(), os.getpriority(os.PRIO_PROCESS, 0) >= 0)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60,
-                          start_new_session=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60, start_new_session=True
+    )
     assert done.stdout.split() == ["False", "True"], done.stderr

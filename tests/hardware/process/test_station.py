@@ -92,11 +92,17 @@ def test_a_recording_gives_the_same_again(tmp_path, samples, form):
         )
         frames = [fields for fields, _ in events if fields["chain"] == "bob"]
         meta = sigmf_io.write(
-            tmp_path / "antenna", data, form=form, sample_rate=1e6, frequency=433.92e6, hardware="a test",
-            started=datetime.datetime.now(datetime.UTC), frames=frames,
+            tmp_path / "antenna",
+            data,
+            form=form,
+            sample_rate=1e6,
+            frequency=433.92e6,
+            hardware="a test",
+            started=datetime.datetime.now(datetime.UTC),
+            frames=frames,
             gaps=[{"at": 500, "lost": 20, "why": "overflow"}],
             fields={"seed": 3, "chains": {"bob": {"digest": first["chains"]["bob"]["digest"]}}},
-        )  # fmt: skip
+        )
         again = sigmf_io.read(meta)
         second = one.ask("replay", path=str(again.path), format=again.format, chains=[{"name": "bob"}])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["antenna.sigmf-data", "antenna.sigmf-meta"]
@@ -124,8 +130,18 @@ def test_this_interpreter_agrees_with_the_radios(tmp_path, samples):
 def test_damaged_recordings_are_refused(tmp_path, samples):
     data = sigmf_io.partial_data(tmp_path / "r")
     samples.tofile(data)
-    meta = sigmf_io.write(tmp_path / "r", data, form="CF32", sample_rate=1e6, frequency=1e9, hardware="a test",
-                          started=datetime.datetime.now(datetime.UTC), frames=[], gaps=[], fields={})  # fmt: skip
+    meta = sigmf_io.write(
+        tmp_path / "r",
+        data,
+        form="CF32",
+        sample_rate=1e6,
+        frequency=1e9,
+        hardware="a test",
+        started=datetime.datetime.now(datetime.UTC),
+        frames=[],
+        gaps=[],
+        fields={},
+    )
     samples_path = tmp_path / "r.sigmf-data"
     whole = samples_path.read_bytes()
     samples_path.write_bytes(whole[:-800] + bytes(800))

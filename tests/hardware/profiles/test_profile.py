@@ -74,10 +74,16 @@ def test_a_wrong_profile_is_refused_by_the_name_of_its_field(tmp_path, text, fie
     assert "\n" not in message
 
 
-@pytest.mark.parametrize(("text", "words"), [
-    ('duplex = "receive"', "tx: must be left out"), ('api = "gnuradio"', "api: must be one of soapy, uhd"),
-    ('base = "mine"', "no profile is named"), ('nonsense', "is not TOML"), ('device = 3', "device: must be a table"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('duplex = "receive"', "tx: must be left out"),
+        ('api = "gnuradio"', "api: must be one of soapy, uhd"),
+        ('base = "mine"', "no profile is named"),
+        ("nonsense", "is not TOML"),
+        ("device = 3", "device: must be a table"),
+    ],
+)
 def test_a_profile_that_makes_no_sense(tmp_path, text, words):
     path = tmp_path / "mine.toml"
     path.write_text(text if "base" in text else f'{text}\nbase = "pluto"\n')
@@ -110,17 +116,29 @@ def ranges(**more):
 
 
 def device(tx=None, rx=None, **more):
-    return Description("plutosdr", "PlutoSDR", "1", tx or ranges(gain=(0.0, 89.0)),
-                       rx or ranges(antennas=("A_BALANCED",)), more.pop("full_duplex", True), **more)  # fmt: skip
+    return Description(
+        "plutosdr",
+        "PlutoSDR",
+        "1",
+        tx or ranges(gain=(0.0, 89.0)),
+        rx or ranges(antennas=("A_BALANCED",)),
+        more.pop("full_duplex", True),
+        **more,
+    )
 
 
-@pytest.mark.parametrize(("told", "field"), [
-    (device(rx=ranges(antennas=("B",))), "rx.antenna"), (device(rx=ranges(channels=0)), "rx"),
-    (device(tx=ranges(frequency=((2e9, 3e9),))), "radio.frequency"),
-    (device(tx=ranges(sample_rate=((2e6, 3e6),))), "radio.sample_rate"),
-    (device(tx=ranges(gain=(0.0, 20.0))), "tx.gain"),
-    (device(rx=ranges(antennas=(), formats=("CS16",))), "rx.format"), (device(full_duplex=False), "duplex"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("told", "field"),
+    [
+        (device(rx=ranges(antennas=("B",))), "rx.antenna"),
+        (device(rx=ranges(channels=0)), "rx"),
+        (device(tx=ranges(frequency=((2e9, 3e9),))), "radio.frequency"),
+        (device(tx=ranges(sample_rate=((2e6, 3e6),))), "radio.sample_rate"),
+        (device(tx=ranges(gain=(0.0, 20.0))), "tx.gain"),
+        (device(rx=ranges(antennas=(), formats=("CS16",))), "rx.format"),
+        (device(full_duplex=False), "duplex"),
+    ],
+)
 def test_what_the_device_itself_cannot_do_is_refused(told, field):
     with pytest.raises(ProfileError, match=rf"^pluto: {field}: .*so says the device, PlutoSDR"):
         check_device(load("pluto"), told)

@@ -12,7 +12,9 @@ pytestmark = pytest.mark.radio("SoapySDR", "scipy")
 
 def test_gains_scale_and_saturate(driver):
     """Each stage at both ends in dB; the transmitter saturates before its gain, the receiver after its own."""
-    got = measure(driver, """
+    got = measure(
+        driver,
+        """
 with lab() as bench:
     rx, tx = bench.receiver(), bench.transmitter()
     rows = []
@@ -38,7 +40,8 @@ with lab() as bench:
             stages.append(20 * np.log10(np.abs(rx.at(start, 20000)[100:-100]).mean() / 0.5))
             radio.device.setGain(way, 0, name, before)
 print(json.dumps([rows, stages]))
-""")  # fmt: skip
+""",
+    )
     rows, stages = got
     means = [row[0] for row in rows]
     assert means[0] == pytest.approx(0.5, rel=1e-5)
@@ -52,7 +55,9 @@ print(json.dumps([rows, stages]))
 
 
 def test_noise_has_its_power_and_belongs_to_its_seed(driver):
-    got = measure(driver, """
+    got = measure(
+        driver,
+        """
 def record(**arguments):
     with lab() as bench:
         return bench.receiver(**arguments).read(200000)[0][:200000]
@@ -67,7 +72,8 @@ print(json.dumps({
     "cross": abs(np.mean(x * np.conj(other))) / power, "lags": lags, "silence": float(np.abs(record()).max()),
     "circular": abs(np.mean(x * x)) / power, "fourth": float(np.mean(np.abs(x) ** 4) / power ** 2),
     "tail": float(np.mean(np.abs(x) ** 2 > power * np.log(1000)))}))
-""")  # fmt: skip
+""",
+    )
     five_sigma = 5 / 200000**0.5
     assert got["power"] == pytest.approx([-50, -60, -50], abs=0.06)  # five sigma: 0.05 dB
     assert got["same"]
@@ -80,7 +86,9 @@ print(json.dumps({
 def test_the_carrier_offset_is_that_of_both_oscillators_and_of_the_tuning(driver):
     """A tone of 100 kHz at 2.44 GHz, +20 and -15 ppm, tuned 50 kHz apart: to 0.1 Hz, from the oscillators' own
     definition."""
-    got = measure(driver, """
+    got = measure(
+        driver,
+        """
 found = {}
 for name, ppm_tx, ppm_rx, apart in (("plain", 0, 0, 0), ("ppm", 20, -15, 0), ("tuned", 0, 0, 5e4), ("both", -7, 3,
     -5e4)):
@@ -97,7 +105,8 @@ for name, ppm_tx, ppm_rx, apart in (("plain", 0, 0, 0), ("ppm", 20, -15, 0), ("t
         seen = 1e5 * (1 + ppm_tx * 1e-6) + (2.44e9 + apart) * (1 + ppm_tx * 1e-6) - 2.44e9 * (1 + ppm_rx * 1e-6)
         found[name] = [pitch(heard), seen / (1 + ppm_rx * 1e-6)]  # its own seconds are that much shorter
 print(json.dumps(found))
-""")  # fmt: skip
+""",
+    )
     for name, (measured, expected) in got.items():
         assert measured == pytest.approx(expected, abs=0.1), name
     assert got["ppm"][0] - got["plain"][0] == pytest.approx(
@@ -107,7 +116,9 @@ print(json.dumps(found))
 
 def test_sample_clocks_run_apart_by_the_difference_in_ppm(driver):
     """Two bursts half a second apart by the transmitter's clock arrive that much and 60 ppm of it apart."""
-    got = measure(driver, """
+    got = measure(
+        driver,
+        """
 with lab() as bench:
     rx, tx = bench.receiver(ppm=-40, frequency=1e6), bench.transmitter(ppm=20, frequency=1e6)
     known = noise(4096, 1)
@@ -122,14 +133,17 @@ for low, high in ((0, 300000), (300000, 650000)):
     places.append(low + peak + lateness(part[peak:peak + 4096], known))
 print(json.dumps({"apart": places[1] - places[0], "gain": [decibels(heard[round(p):round(p) + 4096]) - decibels(known)
     for p in places]}))
-""")  # fmt: skip
+""",
+    )
     assert got["apart"] == pytest.approx(500000 * (1 - 40e-6) / (1 + 20e-6), abs=0.02)
     assert got["gain"] == pytest.approx([0, 0], abs=0.02)
 
 
 def test_resampling_leaves_no_image_and_no_jump(driver):
     """A tone at 0.3 and at 0.4 of the rate through 37 ppm: what is left beside the fitted tone, over a whole phase."""
-    got = measure(driver, """
+    got = measure(
+        driver,
+        """
 left = []
 with lab() as bench:
     rx, tx = bench.receiver(ppm=37), bench.transmitter()
@@ -143,7 +157,8 @@ with lab() as bench:
         rest = heard - fit * carrier
         left.append([decibels(rest) - decibels(heard), float(np.abs(rest).max() / abs(fit)), float(abs(fit))])
 print(json.dumps(left))
-""")  # fmt: skip
+""",
+    )
     for relative, worst, amplitude in got:
         assert relative < -70  # [dB]; includes the estimate of the tone's frequency
         assert worst < 2e-3
@@ -153,7 +168,9 @@ print(json.dumps(left))
 def test_a_receiver_on_another_frequency_hears_what_lies_in_its_band(driver):
     """3 MHz away nothing but noise. 0.4 of the rate away: what is in both bands, shifted; the rest neither there nor
     aliased."""
-    got = measure(driver, """
+    got = measure(
+        driver,
+        """
 with lab() as bench:
     rx, tx = bench.receiver(noise_floor=-100, adc_noise=-95), bench.transmitter()
     rows = {}
@@ -163,7 +180,8 @@ with lab() as bench:
         heard = rx.at(tx.send(sent) + 5_000_000, 50000)
         rows[name] = [decibels(heard)] + [level(heard, f) for f in (-3e5, 1e5, 3e5)]
 print(json.dumps(rows))
-""")  # fmt: skip
+""",
+    )
     tone_level = 20 * -0.60206
     assert got["same"][1::2] == pytest.approx([tone_level, tone_level], abs=0.05)
     assert got["overlap"][2] == pytest.approx(tone_level, abs=0.05)  # -3e5 + 4e5
@@ -172,7 +190,9 @@ print(json.dumps(rows))
 
 
 def test_delay_to_a_fraction_of_a_sample(driver):
-    got = measure(driver, """
+    got = measure(
+        driver,
+        """
 late = []
 with lab() as bench:
     rx, tx = bench.receiver(), bench.transmitter()
@@ -182,14 +202,17 @@ with lab() as bench:
         start = tx.send(known)
         late.append(lateness(rx.at(start, len(known)), known) * 1000)
 print(json.dumps(late))
-""")  # fmt: skip
+""",
+    )
     assert got == pytest.approx([0, 3000, 2345.5, 250], abs=2)  # [ns] at 1 Msps
 
 
 def test_rates_may_differ(driver):
     """1 Msps to a receiver of 2.5 Msps and of 0.5 Msps: frequency and level in hertz and dB; the slow one does not
     alias."""
-    got = measure(driver, """
+    got = measure(
+        driver,
+        """
 rows = {}
 for rate in (2.5e6, 5e5):
     with lab() as bench:
@@ -198,7 +221,8 @@ for rate in (2.5e6, 5e5):
         heard = rx.at(start, int(0.05 * rate))
         rows[rate] = [level(heard, f, rate) for f in (1e5, 4e5, -1e5)]
 print(json.dumps(rows))
-""")  # fmt: skip
+""",
+    )
     tone_level = 20 * -0.522879
     assert got["2500000.0"] == pytest.approx([tone_level, tone_level, got["2500000.0"][2]], abs=0.1)
     assert got["2500000.0"][2] < -80
@@ -207,7 +231,9 @@ print(json.dumps(rows))
 
 
 def test_several_receivers_hear_the_same_and_several_transmitters_add_up(driver):
-    got = measure(driver, """
+    got = measure(
+        driver,
+        """
 with lab() as bench:
     bob, eve, dan = bench.receiver("bob"), bench.receiver("eve"), bench.receiver("dan")
     alice, carol = bench.transmitter("bob", "eve", "dan"), bench.transmitter("bob")
@@ -220,7 +246,8 @@ with lab() as bench:
     print(json.dumps([bool(np.array_equal(at_eve, at_dan)), float(np.abs(at_eve - a).max()),
         float(np.abs(at_bob - both).max()), bob.sensor("rx_transmitters"),
                       eve.sensor("rx_transmitters"), bob.sensor("rx_lost_packets")]))
-""")  # fmt: skip
+""",
+    )
     assert got[0]
     assert got[1] < 1e-6 and got[2] < 1e-6  # rounding of the gains
     assert got[3:] == [2, 1, 0]
@@ -228,7 +255,9 @@ with lab() as bench:
 
 def test_offsets_and_imbalance_of_the_receiver(driver):
     """DC at its value, an image at that of theory, and both correctable."""
-    got = measure(driver, """
+    got = measure(
+        driver,
+        """
 with lab() as bench:
     rx, tx = bench.receiver(dc_i=0.02, dc_q=-0.03, iq_gain_db=0.6, iq_phase_deg=4), bench.transmitter()
     heard = rx.at(tx.send(tone(1e5, 60000)) + 5_000_000, 50000)
@@ -244,7 +273,8 @@ with lab() as bench:
     automatic = abs(np.mean(rx.read(50000)[0]))
     print(json.dumps([float(x) for x in (dc.real, dc.imag, image, 20 * np.log10(abs((1 - g) / (1 + g))), corrected,
         automatic)]))
-""")  # fmt: skip
+""",
+    )
     assert got[:2] == pytest.approx([0.02, -0.03], abs=1e-3)
     assert got[2] == pytest.approx(got[3], abs=0.3)
     assert got[4] < 1e-3 and got[5] < 1e-3
@@ -252,7 +282,9 @@ with lab() as bench:
 
 def test_short_samples_are_the_float_ones_rounded(driver):
     """Two receivers of one transmission with one seed, CF32 and CS16; and a transmission in CS16."""
-    got = measure(driver, """
+    got = measure(
+        driver,
+        """
 with lab() as bench:
     common = {"noise_floor": -80, "seed": 3}
     floats, shorts = bench.receiver("a", **common), bench.receiver("b", form=SOAPY_SDR_CS16, **common)
@@ -266,14 +298,17 @@ with lab() as bench:
     flat = np.stack([x.real, x.imag], 1)
     print(json.dumps([float(np.abs(flat * 32767 - y).max()), float(np.abs(x - sent).max()),
                       float(np.abs(np.stack([z.real, z.imag], 1) - flat).max() * 32767)]))
-""")  # fmt: skip
+""",
+    )
     assert got[0] <= 0.501
     assert got[1] < 1e-6
     assert got[2] <= 0.51
 
 
 def test_automatic_gain_settles_and_a_stuck_one_clips(driver):
-    got = measure(driver, """
+    got = measure(
+        driver,
+        """
 with lab() as bench:
     rx, tx = bench.receiver(path_loss=75), bench.transmitter()
     rx.device.setGainMode(SOAPY_SDR_RX, 0, True)
@@ -289,7 +324,8 @@ with lab() as bench:
     after = rx.at(tx.send(tone(1e5, 60000)) + 5_000_000, 50000)
     print(json.dumps([decibels(settled), float(np.mean(np.maximum(abs(stuck.real), abs(stuck.imag)) == 1)), clipped,
         decibels(after)]))
-""")  # fmt: skip
+""",
+    )
     assert got[0] == pytest.approx(-12, abs=0.5)
     assert got[1] > 0.9 and got[2] > 40000
     assert got[3] == pytest.approx(-21.02, abs=0.05)  # 0.5, 15 dB more loss than gain

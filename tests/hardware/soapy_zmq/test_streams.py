@@ -13,7 +13,9 @@ OVERFLOW, TIME_ERROR, UNDERFLOW = -4, -6, -7
 
 
 def test_bursts_are_on_the_air_at_their_time_and_late_ones_are_not(driver):
-    got = measure(driver, """
+    got = measure(
+        driver,
+        """
 with lab() as bench:
     rx, tx = bench.receiver(), bench.transmitter()
     a, b = noise(5000, 1), noise(5000, 2)
@@ -33,7 +35,8 @@ with lab() as bench:
     print(json.dumps({"error": float(np.abs(heard - expected).max()), "ends": ends, "told": told,
                       "quiet": float(np.abs(quiet).max()), "after": float(np.abs(rx.at(again, 5000) - b).max()),
                       "late": tx.sensor("tx_late"), "dry": tx.sensor("tx_underflows")}))
-""")  # fmt: skip
+""",
+    )
     assert got["error"] < 1e-6
     assert got["ends"] == [[0, END | TIMED, 5_000_000], [0, END | TIMED, 12_123_000]]
     code, flags, when = got["told"][0]
@@ -44,7 +47,9 @@ with lab() as bench:
 
 
 def test_a_burst_that_runs_dry_is_an_underflow_and_the_next_samples_begin_again(driver):
-    got = measure(driver, """
+    got = measure(
+        driver,
+        """
 with lab() as bench:
     rx, tx = bench.receiver(), bench.transmitter()
     first = tx.send(noise(20000, 1), end=False)
@@ -56,7 +61,8 @@ with lab() as bench:
     at = int(np.argmax(np.abs(np.fft.ifft(np.fft.fft(heard) * np.conj(np.fft.fft(known, len(heard)))))))
     print(json.dumps({"dry": dry, "ended": ended, "error": float(np.abs(heard[at:at + 20000] - known).max()),
                       "count": tx.sensor("tx_underflows"), "gap": float(np.abs(heard[20000:at]).max())}))
-""")  # fmt: skip
+""",
+    )
     assert [[code, when] for code, _, when in got["dry"]] == [[UNDERFLOW, 20_000_000]]
     assert got["ended"] == [0]
     assert got["error"] < 1e-6 and got["gap"] == 0 and got["count"] == 1
@@ -65,7 +71,9 @@ with lab() as bench:
 def test_faults_on_command(driver):
     """Overflow: told, and the time stamps show it. Drop: not told, and they do not. Underflow: a hole in the burst,
     told."""
-    got = measure(driver, """
+    got = measure(
+        driver,
+        """
 def stream(rx, key, lost):
     parts, codes, stamps = [], [], []
     for i in range(60):
@@ -100,7 +108,8 @@ with lab() as bench:
     print(json.dumps({"over": over, "drop": drop, "dry": [c for c, f, t in seen], "hole": [len(quiet),
         int(np.ptp(quiet))],
                       "left": [rx.device.readSetting(k) for k in ("fault_overflow", "fault_drop", "fault_underflow")]}))
-""")  # fmt: skip
+""",
+    )
     over, drop = got["over"], got["drop"]
     assert [code for code, _, _ in over["codes"]] == [OVERFLOW] and over["codes"][0][1] & TIMED
     assert over["steps"] == [12250] and over["lost"] == 12250 and over["when"] == 0 and over["total"] == 1
@@ -112,7 +121,9 @@ with lab() as bench:
 
 
 def test_a_silent_drop_moves_the_signal_against_its_time_stamps(driver):
-    got = measure(driver, """
+    got = measure(
+        driver,
+        """
 with lab() as bench:
     rx, tx = bench.receiver(), bench.transmitter()
     known = noise(20000, 3)
@@ -120,14 +131,17 @@ with lab() as bench:
     rx.device.writeSetting("fault_drop", "777")
     start = tx.send(known)
     print(json.dumps(lateness(rx.at(start, 20000), known)))
-""")  # fmt: skip
+""",
+    )
     assert got == pytest.approx(-777, abs=0.01)
 
 
 def test_a_reader_that_sleeps_overflows_and_nobody_else_loses_anything(driver):
     """Bob sleeps 1 s with 100 ms of room: one overflow with the gap in his time stamps; Eve's stream has no flaw;
     bounded memory."""
-    got = measure(driver, """
+    got = measure(
+        driver,
+        """
 import resource
 with lab() as bench:
     bob, eve = bench.receiver("bob", rx_buffer_ms=100), bench.receiver("eve")
@@ -161,7 +175,8 @@ with lab() as bench:
                       "flaw": float(np.abs(ring[1000:] - ring[:-1000]).max()),
                       "dropped": tx.sensor("tx_dropped_packets"), "dry": tx.sensor("tx_underflows"),
                       "grown": grown * resource.getpagesize() / 8}))
-""")  # fmt: skip
+""",
+    )
     assert set(got["codes"]) == {OVERFLOW} and got["bob"][0] == len(got["codes"])
     assert got["bob"][1] > 800_000
     assert got["gap"] == 1000 * got["bob"][1]  # [ns]
@@ -174,7 +189,9 @@ with lab() as bench:
 def test_a_receiver_that_is_gone_or_stopped_costs_only_itself(driver):
     """One endpoint that nobody takes from and one where nobody is: the transmitter goes on, Bob hears all, memory is
     bounded."""
-    got = measure(driver, """
+    got = measure(
+        driver,
+        """
 import zmq, resource
 with lab() as bench:
     stuck = zmq.Context.instance().socket(zmq.PULL)
@@ -197,7 +214,8 @@ with lab() as bench:
                       "dry": tx.sensor("tx_underflows"), "dropped": tx.sensor("tx_dropped_packets"),
                       "lost": bob.sensor("rx_lost_packets"), "grown": grown}))
     stuck.close(0)
-""")  # fmt: skip
+""",
+    )
     assert got["flaw"] < 1e-5 and got["length"] > 1_500_000
     assert got["lost"] == 0 and got["dry"] == 0
     assert got["dropped"] > 3000  # one of nobody's for each packet, and the stuck one's after its queues were full
@@ -205,7 +223,9 @@ with lab() as bench:
 
 
 def test_reception_starts_at_its_time_and_ends_after_its_number(driver):
-    got = measure(driver, """
+    got = measure(
+        driver,
+        """
 with lab() as bench:
     rx = bench.receiver(active=False, noise_floor=-80)
     start = rx.device.getHardwareTime() + 100_000_000
@@ -223,7 +243,8 @@ with lab() as bench:
     first = next(r for r in reads if r[0] > 0)
     print(json.dumps([early, len(samples), first[2] - start, reads[-1][1], after, late, now - 5_000_000_000,
         stamp - now]))
-""")  # fmt: skip
+""",
+    )
     early, count, off, flags, after, late, clock, stamp = got
     assert early == -1 and count == 10000 and abs(off) <= 1000 and flags & END and after == -1
     assert late == TIME_ERROR
@@ -232,7 +253,9 @@ with lab() as bench:
 
 def test_samples_come_at_their_rate(driver):
     """3 s at 2 Msps: the reader's clock, and the steadiness of the moments at which blocks of 2 ms arrive."""
-    got = measure(driver, """
+    got = measure(
+        driver,
+        """
 with lab() as bench:
     rx = bench.receiver(rate=2e6, noise_floor=-80)
     out, times, total = rx.empty(4096), [], 0
@@ -245,14 +268,17 @@ with lab() as bench:
     t, n = np.array(times, float).T
     late = (t - n / 2e6 * 1e9) / 1e6
     print(json.dumps([float((n[-1] - n[0]) / (t[-1] - t[0]) * 1e9 / 2e6), float(np.median(late) - late.min())]))
-""")  # fmt: skip
+""",
+    )
     assert got[0] == pytest.approx(1, abs=1e-2)
     assert got[1] < 20  # [ms] of the median block after the earliest, on a machine that does other things
 
 
 def test_another_machines_clock(driver):
     """A transmitter whose clock is an hour off (its packets say that it is another one) is heard whole."""
-    got = measure(driver, """
+    got = measure(
+        driver,
+        """
 with lab() as bench:
     rx, tx = bench.receiver(), bench.transmitter(clock_shift_ms=3_600_000)
     known = noise(50000, 4)
@@ -263,13 +289,16 @@ with lab() as bench:
     moved = lateness(part, known)
     print(json.dumps([decibels(part) - decibels(known), float(abs(np.vdot(part,
         known)) / np.linalg.norm(part) / np.linalg.norm(known)), moved]))
-""")  # fmt: skip
+""",
+    )
     assert got[0] == pytest.approx(0, abs=0.1)
     assert abs(got[2]) < 0.6 and got[1] > 0.5
 
 
 def test_what_is_no_packet_is_counted_and_changes_nothing(driver):
-    got = measure(driver, """
+    got = measure(
+        driver,
+        """
 import zmq, struct
 with lab() as bench:
     rx = bench.receiver()
@@ -294,13 +323,16 @@ with lab() as bench:
     heard = rx.at(tx.send(known), 20000)
     push.close(0)
     print(json.dumps([rx.sensor("rx_malformed"), len(bad), float(np.abs(heard - known).max())]))
-""")  # fmt: skip
+""",
+    )
     assert got[0] == got[1]
     assert got[2] < 1e-6
 
 
 def test_twenty_openings_and_closings_leave_nothing_behind(driver):
-    got = measure(driver, """
+    got = measure(
+        driver,
+        """
 from pathlib import Path
 counts = []
 for _ in range(20):
@@ -311,7 +343,8 @@ for _ in range(20):
     del rx, tx, bench
     counts.append([len(list(Path(f"/proc/self/{kind}").iterdir())) for kind in ("fd", "task")])
 print(json.dumps(counts))
-""")  # fmt: skip
+""",
+    )
     assert len(got) == 20
     assert got[-1][0] <= got[1][0] and got[-1][1] <= got[1][1], got
 
@@ -331,19 +364,27 @@ print(json.dumps(counts))
         ("d.writeSetting('seed', '-1')", "seed: must be an integer from 0 to 2^64 - 1; got '-1'"),
         ("d.readSensor('nothing')", "there is no sensor 'nothing'"),
         ("d.setupStream(SOAPY_SDR_RX, 'CF32', [1])", "this device has one RX channel; got channel 1"),
-        ("d.setupStream(SOAPY_SDR_RX, 'CF32'), d.setupStream(SOAPY_SDR_RX, 'CF32')",
-            "has an RX stream already; close it first"),
+        (
+            "d.setupStream(SOAPY_SDR_RX, 'CF32'), d.setupStream(SOAPY_SDR_RX, 'CF32')",
+            "has an RX stream already; close it first",
+        ),
         ("SoapySDR.Device('driver=zmq,rx=udp://x')", "rx: endpoints begin with tcp:// or ipc://; got 'udp://x'"),
         ("SoapySDR.Device('driver=zmq,rx=none').setSampleRate(SOAPY_SDR_RX, 0, 1e6)", "this device has no RX channel"),
         ("SoapySDR.Device('driver=zmq,latency_ms=-1')", "latency_ms: must be a number from 0 to 1000; got '-1'"),
-        ("two('ipc://@privsc-test-two')",
-            "rx=ipc://@privsc-test-two: cannot listen there; give this one an endpoint of its own"),
-        ("two('ipc:///tmp/privsc-test-%d' % __import__('os').getpid())",
-            "another receiver listens there; give this one an endpoint of its own"),
+        (
+            "two('ipc://@privsc-test-two')",
+            "rx=ipc://@privsc-test-two: cannot listen there; give this one an endpoint of its own",
+        ),
+        (
+            "two('ipc:///tmp/privsc-test-%d' % __import__('os').getpid())",
+            "another receiver listens there; give this one an endpoint of its own",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_it_refuses_it_names(driver, code, said):
-    got = measure(driver, f"""
+    got = measure(
+        driver,
+        f"""
 def two(where):
     a, b = (SoapySDR.Device(dict(driver="zmq", rx=where, serial=s)) for s in "ab")
     s = a.setupStream(SOAPY_SDR_RX, "CF32")
@@ -357,5 +398,6 @@ try:
     print(json.dumps("nothing"))
 except Exception as error:
     print(json.dumps(str(error)))
-""")  # fmt: skip
+""",
+    )
     assert said in got and "\\n" not in got

@@ -26,10 +26,19 @@ def test_soapysdrutil_finds_and_probes_it(driver):
     assert "driver = zmq" in util(driver, "--find=driver=zmq") and "serial = zmq0" in util(driver, "--find=driver=zmq")
     assert "driver = zmq" in util(driver, "--find")
     probe = util(driver, "--probe=driver=zmq")
-    for line in ("driver=zmq", "1 Rx, 1 Tx", "Timestamps: YES", "Full-duplex: YES", "Stream formats: CF32, CS16",
-                 "Native format: CF32 [full-scale=1]", "Full gain range: [0, 60] dB", "LNA gain range: [0, 30] dB",
-                 "Full freq range: [1, 6000] MHz", "Sample rates: [0.01, 100] MSps",
-                 "[key=ppm, units=ppm"):  # fmt: skip
+    for line in (
+        "driver=zmq",
+        "1 Rx, 1 Tx",
+        "Timestamps: YES",
+        "Full-duplex: YES",
+        "Stream formats: CF32, CS16",
+        "Native format: CF32 [full-scale=1]",
+        "Full gain range: [0, 60] dB",
+        "LNA gain range: [0, 30] dB",
+        "Full freq range: [1, 6000] MHz",
+        "Sample rates: [0.01, 100] MSps",
+        "[key=ppm, units=ppm",
+    ):
         assert line in probe, line
     assert "0 Tx" in util(driver, "--probe=driver=zmq,tx=none")
 
@@ -45,20 +54,27 @@ def test_devices_by_name_for_programs_that_take_no_arguments(driver):
     assert (
         listed.count("driver = zmq") == 2 and "ZMQ virtual radio bob" in listed and "ipc://@privsc-test-eve" in listed
     )
-    got = measure(driver, """
+    got = measure(
+        driver,
+        """
 bob, eve = SoapySDR.Device("serial=bob"), SoapySDR.Device("driver=zmq,serial=eve")
 print(json.dumps([d.getHardwareInfo()["rx"] for d in (bob, eve)] + [bob.readSetting("ppm"),
     bob.getNumChannels(SOAPY_SDR_TX)]))
-""", SOAPY_ZMQ_DEVICES=names)  # fmt: skip
+""",
+        SOAPY_ZMQ_DEVICES=names,
+    )
     assert got == ["ipc://@privsc-test-bob", "ipc://@privsc-test-eve", "7", 0]
 
 
 def test_two_devices_with_other_arguments_are_two_devices(driver):
     """SoapySDR hands out a device that looks the same a second time; ours must not look the same."""
-    got = measure(driver, """
+    got = measure(
+        driver,
+        """
 a, b = SoapySDR.Device("driver=zmq,ppm=1"), SoapySDR.Device("driver=zmq,ppm=2")
 print(json.dumps([a.readSetting("ppm"), b.readSetting("ppm")]))
-""")  # fmt: skip
+""",
+    )
     assert got == ["1", "2"]
 
 
@@ -114,9 +130,13 @@ def test_the_build_says_what_is_missing(tmp_path):
     for tool in ("sh", "dirname", "mktemp", "rm", "cat"):
         (tmp_path / tool).symlink_to(f"/bin/{tool}" if Path(f"/bin/{tool}").exists() else f"/usr/bin/{tool}")
     for option, code in (("", 1), ("if-possible", 0)):
-        done = subprocess.run(["/bin/sh", ROOT / "scripts" / "driver.sh", option], env={"PATH": str(tmp_path)},
-            capture_output=True, text=True,
-                              timeout=60)  # fmt: skip
+        done = subprocess.run(
+            ["/bin/sh", ROOT / "scripts" / "driver.sh", option],
+            env={"PATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
         assert done.returncode == code
         assert (
             done.stderr.startswith("driver: not built: run sudo apt-get install cmake g++ make pkg-config")

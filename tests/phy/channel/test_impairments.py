@@ -97,18 +97,21 @@ def test_all_together_in_their_order():
     assert np.array_equal(im.Impairments().apply(x, np.random.default_rng(0)), x)
 
 
-@pytest.mark.parametrize("call, said", [
-    (lambda: im.frequency_offset(np.ones((2, 2)), 0.1), r"samples must be \[N\]"),
-    (lambda: im.clock_offset(np.ones(4), 2e5), "ppm must be below"),
-    (lambda: im.phase_noise(np.ones(4), -1, np.random.default_rng()), "linewidth must be"),
-    (lambda: im.gain_steps(np.ones(4), np.array([2, 1]), np.array([0.0, 0.0])), "ascending"),
-    (lambda: im.clip(np.ones(4), 0), "level must be positive"),
-    (lambda: im.drop_samples(np.ones(4), 5, 1), "position must be"),
-    (lambda: im.repeat_samples(np.ones(4), 2, 3), "count <= position"),
-    (lambda: im.multipath(np.ones(4), np.ones(1), np.array([-1.0])), "delays not negative"),
-    (lambda: im.white_noise(np.ones(4), np.nan, np.random.default_rng()), "variance must be finite"),
-    (lambda: im.noise_variance(np.nan, 2), "snr_db must be finite"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "call, said",
+    [
+        (lambda: im.frequency_offset(np.ones((2, 2)), 0.1), r"samples must be \[N\]"),
+        (lambda: im.clock_offset(np.ones(4), 2e5), "ppm must be below"),
+        (lambda: im.phase_noise(np.ones(4), -1, np.random.default_rng()), "linewidth must be"),
+        (lambda: im.gain_steps(np.ones(4), np.array([2, 1]), np.array([0.0, 0.0])), "ascending"),
+        (lambda: im.clip(np.ones(4), 0), "level must be positive"),
+        (lambda: im.drop_samples(np.ones(4), 5, 1), "position must be"),
+        (lambda: im.repeat_samples(np.ones(4), 2, 3), "count <= position"),
+        (lambda: im.multipath(np.ones(4), np.ones(1), np.array([-1.0])), "delays not negative"),
+        (lambda: im.white_noise(np.ones(4), np.nan, np.random.default_rng()), "variance must be finite"),
+        (lambda: im.noise_variance(np.nan, 2), "snr_db must be finite"),
+    ],
+)
 def test_impossible_arguments(call, said):
     with pytest.raises(ChannelError, match=said):
         call()

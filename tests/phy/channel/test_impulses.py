@@ -113,19 +113,33 @@ def test_messages_come_back_and_foreign_ones_are_refused() -> None:
     got = decode(encode(segment))
     assert np.array_equal(got.taps, segment.taps)
     assert [getattr(got, n) for n in ("samples", "spacing", "first_lag", "stream", "sequence", "channel")] == [
-        20, 10, -6, "ab", 7, "tdl-c"]  # fmt: skip
+        20,
+        10,
+        -6,
+        "ab",
+        7,
+        "tdl-c",
+    ]
     header, taps = encode(segment)
 
     def changed(**fields) -> list[bytes]:
         return [json.dumps(json.loads(header) | fields).encode(), taps]
 
-    for parts, said in (([header], "1 parts"), ([b"{", taps], "not JSON"), ([b"[1]", taps], "version 1; got None"),
-                        (changed(privsc_impulses=2), "version 1; got 2"), (changed(shape=[3]), "must be .knots, L"),
-                        (changed(shape=[3, 5]), "96 bytes are no taps"), (changed(samples=0), "samples of a segment"),
-                        (changed(samples=True), "samples of a segment"), (changed(samples=21), "do not reach over 21"),
-                        (changed(spacing=1.5), "spacing of a segment"), (changed(sample_rate="x"), "sample_rate"),
-                        ([header, np.full(12, np.nan, np.complex64).tobytes()], "finite"),
-                        ([header, b"x" * (65 << 20)], "at most")):  # fmt: skip
+    for parts, said in (
+        ([header], "1 parts"),
+        ([b"{", taps], "not JSON"),
+        ([b"[1]", taps], "version 1; got None"),
+        (changed(privsc_impulses=2), "version 1; got 2"),
+        (changed(shape=[3]), "must be .knots, L"),
+        (changed(shape=[3, 5]), "96 bytes are no taps"),
+        (changed(samples=0), "samples of a segment"),
+        (changed(samples=True), "samples of a segment"),
+        (changed(samples=21), "do not reach over 21"),
+        (changed(spacing=1.5), "spacing of a segment"),
+        (changed(sample_rate="x"), "sample_rate"),
+        ([header, np.full(12, np.nan, np.complex64).tobytes()], "finite"),
+        ([header, b"x" * (65 << 20)], "at most"),
+    ):
         with pytest.raises(ImpulseError, match=said):
             decode(parts)
     with pytest.raises(ImpulseError, match=r"taps of a segment must be 1 to 512, got 513"):
@@ -139,8 +153,7 @@ def test_the_server_draws_ahead_for_bob_and_eve(tmp_path) -> None:
     from phy.net.sionna_taps import Server, segments
 
     parameters = {"hold": 5000, "speed": 100.0}
-    sources = {"bob": segments("tdl-d", seed=1, **parameters),
-               "eve": segments("tdl-d", seed=2, **parameters)}  # fmt: skip
+    sources = {"bob": segments("tdl-d", seed=1, **parameters), "eve": segments("tdl-d", seed=2, **parameters)}
     server = Server(sources, {name: f"ipc://{tmp_path}/{name}" for name in sources})
     thread = threading.Thread(target=server.serve)
     thread.start()

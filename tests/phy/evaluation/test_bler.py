@@ -64,7 +64,11 @@ def test_command_writes_a_table_and_a_plot_and_resumes(tmp_path, capsys):
     assert bler.main(arguments) == 0
     rows = list(csv.DictReader((tmp_path / "bler.csv").open()))
     assert [(row["scheme"], row["eb_n0_db"]) for row in rows] == [
-        ("real-2-2", "0.0"), ("real-2-2", "2.0"), ("bpsk-2-2", "0.0"), ("bpsk-2-2", "2.0")]  # fmt: skip
+        ("real-2-2", "0.0"),
+        ("real-2-2", "2.0"),
+        ("bpsk-2-2", "0.0"),
+        ("bpsk-2-2", "2.0"),
+    ]
     assert all(float(row["low_95"]) < float(row["bler"]) < float(row["high_95"]) for row in rows)
     assert (tmp_path / "bler.png").stat().st_size > 10_000
     before = (tmp_path / "bler.csv").read_text().replace("real-2-2,0.0,", "real-2-2,0.0,9", 1)

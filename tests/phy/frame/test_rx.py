@@ -18,8 +18,14 @@ def burst(num_bytes: int = 6000, payload_bytes: int = 300, kind: Kind = Kind.BOD
     codec = shipped(CODEC)
     data = np.random.default_rng(num_bytes).integers(0, 256, num_bytes).astype(np.uint8).tobytes()
     payloads = frame.split(data, payload_bytes)
-    headers = frame.headers_for(payloads, num_bytes, kind=kind, image_id=5, k_digest=b"8 bytes.",
-                                codec_id=codec.codec_id if codec_id is None else codec_id)  # fmt: skip
+    headers = frame.headers_for(
+        payloads,
+        num_bytes,
+        kind=kind,
+        image_id=5,
+        k_digest=b"8 bytes.",
+        codec_id=codec.codec_id if codec_id is None else codec_id,
+    )
     symbols = tx.modulate(headers, payloads, codec)
     return payloads, symbols.reshape(-1), np.arange(len(symbols)) * symbols.shape[1]
 

@@ -56,14 +56,17 @@ def test_power_limit_refuses_scales_or_clips():
     assert np.array_equal(clipped[untouched], plain[untouched])
 
 
-@pytest.mark.parametrize("make, said", [
-    (lambda: Layout(spacing=2), "spacing must be"),
-    (lambda: Layout().assemble(np.ones(5)), "data must be"),
-    (lambda: PowerLimit(peak=0), "power limits must be positive"),
-    (lambda: PowerLimit(action="hope"), "action must be"),
-    (lambda: BurstTransmitter(gap=-1), "gap must be"),
-    (lambda: BurstTransmitter(amplitude=0), "amplitude positive"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "make, said",
+    [
+        (lambda: Layout(spacing=2), "spacing must be"),
+        (lambda: Layout().assemble(np.ones(5)), "data must be"),
+        (lambda: PowerLimit(peak=0), "power limits must be positive"),
+        (lambda: PowerLimit(action="hope"), "action must be"),
+        (lambda: BurstTransmitter(gap=-1), "gap must be"),
+        (lambda: BurstTransmitter(amplitude=0), "amplitude positive"),
+    ],
+)
 def test_impossible_bursts(make, said):
     with pytest.raises(BurstError, match=said):
         make()
@@ -106,13 +109,16 @@ def test_outer_code_says_when_it_failed():
     assert not held.any()
 
 
-@pytest.mark.parametrize("make, said", [
-    (lambda: OuterCode(9, 40, 82), "k must be"),
-    (lambda: OuterCode(8, 40, 44), "are impossible"),
-    (lambda: OuterCode(8, 40, 82).encode(np.zeros((1, 41), int)), "messages must be"),
-    (lambda: OuterCode(8, 40, 82).decode(np.zeros((1, 82, 16))), "posteriors must be"),
-    (lambda: coded_symbols(10, Codec("bpsk", 9, 1, np.array([[1], [-1]]))), "2 to 8 bits"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "make, said",
+    [
+        (lambda: OuterCode(9, 40, 82), "k must be"),
+        (lambda: OuterCode(8, 40, 44), "are impossible"),
+        (lambda: OuterCode(8, 40, 82).encode(np.zeros((1, 41), int)), "messages must be"),
+        (lambda: OuterCode(8, 40, 82).decode(np.zeros((1, 82, 16))), "posteriors must be"),
+        (lambda: coded_symbols(10, Codec("bpsk", 9, 1, np.array([[1], [-1]]))), "2 to 8 bits"),
+    ],
+)
 def test_impossible_outer_codes(make, said):
     with pytest.raises(CodecError, match=said):
         make()

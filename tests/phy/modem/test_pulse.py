@@ -48,9 +48,15 @@ def test_papr_of_known_signals():
     assert papr_db(np.array([1.0, 0, 0, 0])) == pytest.approx(10 * np.log10(4))
 
 
-@pytest.mark.parametrize("arguments, said", [
-    ((1,), "sps must be"), ((2.5,), "sps must be"), ((2, 0.0), "rolloff must be"), ((2, 0.3, 2), "span must be"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        ((1,), "sps must be"),
+        ((2.5,), "sps must be"),
+        ((2, 0.0), "rolloff must be"),
+        ((2, 0.3, 2), "span must be"),
+    ],
+)
 def test_impossible_pulses(arguments, said):
     with pytest.raises(PulseError, match=said):
         Pulse(*arguments)

@@ -69,10 +69,15 @@ def test_a_frame_is_reported_as_soon_as_it_is_complete(stream):
     assert sequences(early) == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("layout", [
-    Layout(pulse=Pulse(4, 0.35, 6)), Layout(pulse=Pulse(3, 0.25, 8)), Layout(Preamble(64), Pulse(2, 0.2, 8), 16),
-    Layout(Preamble(16), Pulse(2, 0.5, 4), 64),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "layout",
+    [
+        Layout(pulse=Pulse(4, 0.35, 6)),
+        Layout(pulse=Pulse(3, 0.25, 8)),
+        Layout(Preamble(64), Pulse(2, 0.2, 8), 16),
+        Layout(Preamble(16), Pulse(2, 0.5, 4), 64),
+    ],
+)
 def test_other_layouts(layout):
     rng, sps = np.random.default_rng(16), layout.pulse.sps
     frames = image_frames(12, 100, "ae8x8", rng, layout=layout)
@@ -122,8 +127,13 @@ def test_a_hole_or_a_repetition_costs_only_the_frames_that_it_touches(stream, da
 def test_locks_at_once_after_long_silence_and_other_levels(stream):
     _, samples, size = stream
     noise = white_noise(np.zeros(30_000), 25.0, np.random.default_rng(4))
-    parts = [samples[: 2 * size], np.zeros(50_000, np.complex64), 1e-3 * samples[2 * size : 4 * size],
-             noise, 300 * samples[4 * size : 6 * size]]  # fmt: skip
+    parts = [
+        samples[: 2 * size],
+        np.zeros(50_000, np.complex64),
+        1e-3 * samples[2 * size : 4 * size],
+        noise,
+        300 * samples[4 * size : 6 * size],
+    ]
     assert sequences(receive(StreamReceiver(), np.concatenate(parts))) == [0, 1, 2, 3, 4, 5]
 
 
@@ -193,9 +203,19 @@ def test_nothing_in_the_samples_raises():
     rng = np.random.default_rng(9)
     frames = image_frames(6, 40, "ae8x4", rng).bursts.reshape(-1)
     receiver = StreamReceiver()
-    hostile = [np.full(9000, np.nan), np.full(9000, np.inf), np.zeros(9000), np.full(9000, 1e38), np.ones(20_000),
-               np.sign(frames.real) + 1j * np.sign(frames.imag), frames * 1e-30, frames * 1e7,
-               np.tile(frames[:200], 60), rng.integers(-128, 128, 9000), np.empty(0)]  # fmt: skip
+    hostile = [
+        np.full(9000, np.nan),
+        np.full(9000, np.inf),
+        np.zeros(9000),
+        np.full(9000, 1e38),
+        np.ones(20_000),
+        np.sign(frames.real) + 1j * np.sign(frames.imag),
+        frames * 1e-30,
+        frames * 1e7,
+        np.tile(frames[:200], 60),
+        rng.integers(-128, 128, 9000),
+        np.empty(0),
+    ]
     for samples in hostile:
         receiver.push(samples)
     for _ in range(60):  # frames with pieces exchanged, repeated, conjugated, turned
@@ -240,8 +260,12 @@ def test_flush_counts_what_is_cut_off_and_begins_anew(stream):
 
 def test_short_frames_at_two_and_a_half_db():
     rng = np.random.default_rng(10)
-    tally = run_trials(short_frames(60, rng), lambda b, _: Impairments(cfo=rng.uniform(-0.3, 0.3)).apply(b, rng),
-                       noise_variance(2.5, 2), rng)  # fmt: skip
+    tally = run_trials(
+        short_frames(60, rng),
+        lambda b, _: Impairments(cfo=rng.uniform(-0.3, 0.3)).apply(b, rng),
+        noise_variance(2.5, 2),
+        rng,
+    )
     assert tally.right >= 58 and tally.wrong == 0
 
 

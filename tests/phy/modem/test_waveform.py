@@ -26,8 +26,9 @@ def symbols() -> tuple[np.ndarray, np.ndarray]:
     """(payloads [F, P], frame symbols [F, L])."""
     codec = shipped("image8x4")
     payloads = frame.split(BODY, 1024)
-    headers = frame.headers_for(payloads, len(BODY), kind=frame.Kind.BODY, codec_id=codec.codec_id, image_id=1,
-                                k_digest=DIGEST)  # fmt: skip
+    headers = frame.headers_for(
+        payloads, len(BODY), kind=frame.Kind.BODY, codec_id=codec.codec_id, image_id=1, k_digest=DIGEST
+    )
     return payloads, tx.modulate(headers, payloads, codec)
 
 

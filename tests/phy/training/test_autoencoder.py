@@ -134,8 +134,9 @@ def test_a_trained_file_goes_straight_into_a_link(tmp_path):
 
     path = train_codec(4, 4, out=tmp_path / "mine.npz", snr_db=(4, 10), steps=60, codec_id=101)
     link = Link(codec=str(path))
-    got = link.receive(link.transmit(b"head", b"body" * 50, image_id=1, k_digest=bytes(8)), snr_db=20, seed=1,
-                       k_digest=None)  # fmt: skip
+    got = link.receive(
+        link.transmit(b"head", b"body" * 50, image_id=1, k_digest=bytes(8)), snr_db=20, seed=1, k_digest=None
+    )
     assert got.body == b"body" * 50
     clash = train_codec(4, 4, out=tmp_path / "clash.npz", steps=1, codec_id=18)
     with pytest.raises(CodecError, match="id 18 belongs to the shipped 'image8x4'"):

@@ -83,9 +83,14 @@ def test_cells_are_kept(tmp_path, monkeypatch) -> None:
     assert len(baselines_report.cells_csv(first).splitlines()) == 4
 
 
-@pytest.mark.parametrize(("options", "message"), [(["--snr", "ten"], "numbers with commas"),
-                                                  (["--snr", "0,nan"], r"must lie in [-10, 40]"),
-                                                  (["--photos", "nowhere"], "no folder of photographs")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--snr", "ten"], "numbers with commas"),
+        (["--snr", "0,nan"], r"must lie in [-10, 40]"),
+        (["--photos", "nowhere"], "no folder of photographs"),
+    ],
+)
 def test_bad_options_are_one_line(options, message, capsys, tmp_path) -> None:
     assert main(["eval", "baselines", "--out", str(tmp_path / "out"), *options]) == 2
     told = capsys.readouterr().err.strip()

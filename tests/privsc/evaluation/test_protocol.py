@@ -35,9 +35,7 @@ def test_k_is_kept_and_completed_and_nobody_is_enrolled_twice(folder, tmp_path, 
         assert [(e.name, len(e.samples), e.adapter) for e in db.entities()] == [("Coffee", 2, None)]
     assert asked == []
     for _ in range(2):  # the second time there is nothing left to do
-        with k_of_subjects(
-            path, folder, ["Chelsea", "Coffee"], personalise=True, progress=None, choice=choice
-        ) as db:
+        with k_of_subjects(path, folder, ["Chelsea", "Coffee"], personalise=True, progress=None, choice=choice) as db:
             made = {e.name: (e.index, e.adapter) for e in db.entities()}
         assert made == {"Coffee": (1, b"adapter"), "Chelsea": (2, b"adapter")}
         assert asked == ["Coffee", "Chelsea"]
@@ -48,7 +46,8 @@ def test_a_k_that_holds_the_photograph_of_the_test_is_refused(folder, tmp_path):
     photos = [file.read_bytes() for file in sorted((folder / "subjects" / "Coffee").glob("*.jpg"))]
     with Database.create(path, load_encoder().identity, load_text_encoder().identity) as db:
         enrol(db, "Coffee", photos, personalise=False)
-    with pytest.raises(EntityError, match=r"Coffee: K holds 02\.jpg, the photograph of the test"), k_of_subjects(
-        path, folder, ["Coffee"], personalise=False, progress=None
+    with (
+        pytest.raises(EntityError, match=r"Coffee: K holds 02\.jpg, the photograph of the test"),
+        k_of_subjects(path, folder, ["Coffee"], personalise=False, progress=None),
     ):
         pass

@@ -129,8 +129,11 @@ def test_what_is_removed_is_an_axis_of_lists(place, fakes):
     (place / "mine.toml").write_text(text.replace("[axes]", '[axes]\nremove = [[], ["Vicky"]]'))
     rows = read_table(sweep(place) / "results.parquet")
     assert {(row["subject"], row["remove"], row["found"]) for row in rows} == {
-        ("Tom", "", True), ("Vicky", "", True), ("Tom", "Vicky", False), ("Vicky", "Vicky", True)
-    }  # fmt: skip
+        ("Tom", "", True),
+        ("Vicky", "", True),
+        ("Tom", "Vicky", False),
+        ("Vicky", "Vicky", True),
+    }
 
 
 def test_who_is_to_be_removed_must_be_in_k(place, fakes, capsys):
@@ -196,7 +199,7 @@ def test_compare_prints_the_verdicts_again(place, fakes, capsys):
 
 
 def test_where_claims_are_not_wanted_only_the_dependence_on_eves_channel_is_told(place, fakes, capsys):
-    text = EXPERIMENT.replace("[6, 30, 40]", "[30]").replace("[report]", "[report]\nx = \"eve_snr_db\"\nclaims = false")
+    text = EXPERIMENT.replace("[6, 30, 40]", "[30]").replace("[report]", '[report]\nx = "eve_snr_db"\nclaims = false')
     (place / "mine.toml").write_text(text)
     page = (sweep(place) / "report.html").read_text()
     said = capsys.readouterr().out
@@ -209,8 +212,9 @@ def test_where_claims_are_not_wanted_only_the_dependence_on_eves_channel_is_told
 def test_a_killed_sweep_goes_on_and_its_table_is_the_same(place):
     def start(out, pause):
         command = [sys.executable, "-m", "tests.fakes.sweep_process", str(place / "mine.toml"), str(out), str(pause)]
-        return subprocess.Popen(command, cwd=ROOT, env=os.environ | {"COLUMNS": "200"},
-                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # fmt: skip
+        return subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | {"COLUMNS": "200"}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
 
     reference = start(place / "whole", 0)
     assert reference.wait(120) == 0

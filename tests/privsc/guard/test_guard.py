@@ -104,10 +104,13 @@ def test_masks_of_samples_agree_between_views(entities):
     assert min(shares) > 0.2 and max(shares) < 0.98
 
 
-@pytest.mark.parametrize("photos, error, match", [
-    ([], EnrolmentError, "at least one photograph"),
-    ([b"not a photograph"], PhotoError, "photograph 1"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "photos, error, match",
+    [
+        ([], EnrolmentError, "at least one photograph"),
+        ([b"not a photograph"], PhotoError, "photograph 1"),
+    ],
+)
 def test_enrolment_refuses(photos, error, match):
     with pytest.raises(error, match=match):
         make_entity("Nobody", photos)

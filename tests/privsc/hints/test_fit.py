@@ -12,11 +12,14 @@ from tests.fakes.samples import scene
 
 def hint(**changes):
     fields = {
-        "sample": 3, "mirrored": True, "box": (4, 5, 60, 61),
+        "sample": 3,
+        "mirrored": True,
+        "box": (4, 5, 60, 61),
         "matrix": np.array([[0.9, -0.2, 0.1], [0.2, 0.9, -0.05]], np.float32),
         "flow": np.linspace(-0.3, 0.3, 2 * GRID * GRID, dtype=np.float32).reshape(2, GRID, GRID),
-        "gain": np.array([0.8, 1.0, 1.25], np.float32), "offset": np.array([-0.2, 0.0, 0.3], np.float32),
-    }  # fmt: skip
+        "gain": np.array([0.8, 1.0, 1.25], np.float32),
+        "offset": np.array([-0.2, 0.0, 0.3], np.float32),
+    }
     return PoseHint(**(fields | changes))
 
 
@@ -65,8 +68,9 @@ def test_the_fit_finds_how_a_sample_was_turned_and_lit():
     image, shape = blob()
     angle, zoom = 0.35, 1.15
     cos, sin = zoom * np.cos(angle), zoom * np.sin(angle)
-    grid = F.affine_grid(torch.tensor([[[cos, -sin, 0.05], [sin, cos, -0.04]]], dtype=torch.float32), [1, 1, 96, 96],
-                         align_corners=False)  # fmt: skip
+    grid = F.affine_grid(
+        torch.tensor([[[cos, -sin, 0.05], [sin, cos, -0.04]]], dtype=torch.float32), [1, 1, 96, 96], align_corners=False
+    )
     planes = torch.from_numpy(np.concatenate([image, 255 * shape[..., None]], axis=2)).permute(2, 0, 1)[None].float()
     turned = F.grid_sample(planes, grid, align_corners=False)[0].permute(1, 2, 0).numpy()
     there = turned[..., 3] > 127

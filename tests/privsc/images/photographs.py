@@ -21,9 +21,16 @@ from tests.privsc.images.photo_bytes import bomb_exif, chunk, deep_png, exif, sa
 COLOURS = [(200, 60, 40), (40, 160, 80), (50, 70, 190), (230, 220, 60), (128, 128, 128), (250, 250, 250),
            (10, 10, 10), (180, 120, 90), (90, 40, 120), (60, 200, 210), (240, 150, 30), (30, 60, 50)]  # fmt: skip
 BLOCK = 32  # [px]
-UPRIGHT = {1: lambda a: a, 2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1], 4: lambda a: a[::-1],
-           5: lambda a: a.swapaxes(0, 1), 6: lambda a: np.rot90(a, -1), 7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
-           8: lambda a: np.rot90(a)}  # fmt: skip
+UPRIGHT = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: lambda a: np.rot90(a),
+}
 
 
 @dataclass(frozen=True)
@@ -67,8 +74,11 @@ def _lossless() -> Iterator[Case]:
     yield Case("grey PNG with opacity", saved(clear[:, :, [0, 3]], "PNG"), white[:, :, :1].repeat(3, axis=2))
     one = grey > 100
     yield Case("1-bit PNG", saved(Image.fromarray(one), "PNG"), np.uint8(one)[:, :, None].repeat(3, axis=2) * 255)
-    yield Case("1-bit TIFF", saved(Image.fromarray(one), "TIFF", compression="group4"),
-               np.uint8(one)[:, :, None].repeat(3, axis=2) * 255)  # fmt: skip
+    yield Case(
+        "1-bit TIFF",
+        saved(Image.fromarray(one), "TIFF", compression="group4"),
+        np.uint8(one)[:, :, None].repeat(3, axis=2) * 255,
+    )
     yield Case("BMP", saved(seen, "BMP"), seen)
     yield Case("PPM", saved(seen, "PPM"), seen)
     yield Case("TIFF, LZW", saved(seen, "TIFF", compression="tiff_lzw"), seen)
@@ -113,8 +123,9 @@ def _turned() -> Iterator[Case]:
     yield Case("PNG, EXIF 3", saved(seen, "PNG", exif=exif(3)), UPRIGHT[3](seen))
     for turn, upright in UPRIGHT.items():
         yield Case(f"TIFF, orientation {turn}", tiff(seen, turn, photometric="rgb"), upright(seen))
-        yield Case(f"16-bit TIFF, orientation {turn}", tiff(np.uint16(seen) * 257, turn, photometric="rgb"),
-                   upright(seen))  # fmt: skip
+        yield Case(
+            f"16-bit TIFF, orientation {turn}", tiff(np.uint16(seen) * 257, turn, photometric="rgb"), upright(seen)
+        )
 
 
 def _profiled() -> Iterator[Case]:
@@ -122,8 +133,11 @@ def _profiled() -> Iterator[Case]:
     p3, size = profiles.display_p3(), (64, 64)
     reddish, expected = np.full((*size, 3), (200, 60, 40), np.uint8), np.full((*size, 3), (217, 42, 23))
     yield Case("Display P3 JPEG", saved(reddish, "JPEG", quality=98, subsampling=0, icc_profile=p3), expected)
-    yield Case("P3 primaries, gamma 2.2", saved(reddish, "PNG", icc_profile=profiles.display_p3(2.2)),
-               np.full((*size, 3), (219, 37, 13)))  # fmt: skip
+    yield Case(
+        "P3 primaries, gamma 2.2",
+        saved(reddish, "PNG", icc_profile=profiles.display_p3(2.2)),
+        np.full((*size, 3), (219, 37, 13)),
+    )
     yield Case("Display P3 PNG", saved(reddish, "PNG", icc_profile=p3), expected)
     yield Case("Display P3 TIFF", saved(reddish, "TIFF", icc_profile=p3), expected)
     yield Case("Display P3 WebP", saved(reddish, "WEBP", lossless=True, icc_profile=p3), expected)
@@ -178,8 +192,11 @@ def _deep() -> Iterator[Case]:
     yield Case("16-bit RGBA PNG", deep_png(np.dstack([bright[16], opacity])), white)
     twelve = np.dstack([bright[12], opacity >> 4])
     yield Case("12-bit RGBA PNG", deep_png(twelve), white)
-    yield Case("16-bit grey PNG with opacity", deep_png(np.dstack([bright[16][:, :, 0], opacity])),
-               white[:, :, :1].repeat(3, axis=2))  # fmt: skip
+    yield Case(
+        "16-bit grey PNG with opacity",
+        deep_png(np.dstack([bright[16][:, :, 0], opacity])),
+        white[:, :, :1].repeat(3, axis=2),
+    )
     yield Case("int32 TIFF of 8 bits", tiff(grey.astype(np.int32)), grey3)
     yield Case("uint16 TIFF of 8 bits", tiff(grey.astype(np.uint16)), grey3)
     yield Case("int32 TIFF, negative", tiff(grey.astype(np.int32) - 100), words="not of 8 to 16 bits")
@@ -189,8 +206,11 @@ def _deep() -> Iterator[Case]:
     broken = grey.astype(np.float32)
     broken[3, 3] = np.nan
     yield Case("float TIFF, not a number", tiff(broken), words="have no agreed range")
-    yield Case("16-bit planes", tiff(np.moveaxis(bright[16], 2, 0).copy(), photometric="rgb", planarconfig="separate"),
-               words="plane after plane")  # fmt: skip
+    yield Case(
+        "16-bit planes",
+        tiff(np.moveaxis(bright[16], 2, 0).copy(), photometric="rgb", planarconfig="separate"),
+        words="plane after plane",
+    )
     pgm = b"P5 %d %d 4095\n" % size[::-1] + bright[12][:, :, 0].astype(">u2").tobytes()
     yield Case("12-bit PGM", pgm, first)
 
@@ -216,8 +236,11 @@ def _refused() -> Iterator[Case]:
     table = bytearray(tiff(seen, photometric="rgb"))
     rows = b"".join(struct.pack("<HHLL", 0x8000 + n, 7, len(table), 8) for n in range(3000))  # 110 MB
     struct.pack_into("<L", table, 4, len(table))
-    yield Case("TIFF whose table overlaps", bytes(table) + struct.pack("<H", 3000) + rows + bytes(4),
-               words="claim more bytes than the file has")  # fmt: skip
+    yield Case(
+        "TIFF whose table overlaps",
+        bytes(table) + struct.pack("<H", 3000) + rows + bytes(4),
+        words="claim more bytes than the file has",
+    )
     with warnings.catch_warnings(action="ignore"):  # the encoder looks at it
         yield Case("AVIF with an EXIF bomb", saved(seen, "AVIF", exif=bomb_exif()), words="claim more bytes")
 

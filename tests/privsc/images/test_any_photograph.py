@@ -100,8 +100,10 @@ def test_many_tables_in_an_avif_take_no_time():
         decode_photo(CASES["AVIF"].data + b"II*\0\x08\0\0\0\0\0" * 1_000_000)
 
 
-@pytest.mark.parametrize(("most", "bits"), [(0, 8), (255, 8), (256, 10), (1023, 10), (1024, 12), (4095, 12),
-                                            (4096, 14), (16_384, 16), (65_535, 16)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("most", "bits"),
+    [(0, 8), (255, 8), (256, 10), (1023, 10), (1024, 12), (4095, 12), (4096, 14), (16_384, 16), (65_535, 16)],
+)
 def test_depth_is_the_smallest_that_holds_the_maximum(most, bits):
     samples = np.array([[0, most]], np.int32)
     assert depth_of(samples) == bits
@@ -123,8 +125,14 @@ def test_orientation_is_read_from_either_byte_order_and_from_rubbish():
 def folder(tmp_path):
     place = tmp_path / "photos"
     place.mkdir()
-    for name, case in (("1.HEIC", "HEIC"), ("2.jfif", "JPEG .jfif"), ("3.JPE", "progressive JPEG .jpe"),
-                       ("4.mpo", "MPO"), ("5.avif", "AVIF"), ("6.Tiff", "TIFF, LZW")):  # fmt: skip
+    for name, case in (
+        ("1.HEIC", "HEIC"),
+        ("2.jfif", "JPEG .jfif"),
+        ("3.JPE", "progressive JPEG .jpe"),
+        ("4.mpo", "MPO"),
+        ("5.avif", "AVIF"),
+        ("6.Tiff", "TIFF, LZW"),
+    ):
         (place / name).write_bytes(CASES[case].data)
     for name in ("._1.HEIC", ".DS_Store", "Thumbs.db", ".hidden.jpg", "notes.txt"):
         (place / name).write_bytes(b"\0\5\x16\7")
@@ -141,10 +149,14 @@ def test_every_file_that_is_skipped_is_told_with_its_reason(folder):
     reasons = {path.name: reason for path, reason in found.skipped}
     assert reasons.pop("7.jpg").startswith("the image is damaged")
     assert reasons == {
-        "._1.HEIC": "macOS companion", ".DS_Store": "file of the system", "Thumbs.db": "file of the system",
-        ".hidden.jpg": "hidden", "notes.txt": "not a photograph", "more": "a folder",
+        "._1.HEIC": "macOS companion",
+        ".DS_Store": "file of the system",
+        "Thumbs.db": "file of the system",
+        ".hidden.jpg": "hidden",
+        "notes.txt": "not a photograph",
+        "more": "a folder",
         "8.png": "not an image that can be read",
-    }  # fmt: skip
+    }
     (line,) = found.notices()
     assert line.startswith(f"8 files of {folder}/ skipped: ")
     assert "notes.txt (not a photograph)" in line
@@ -209,9 +221,16 @@ def test_a_missing_heic_reader_is_said(monkeypatch):
         decode_photo(CASES["HEIC"].data)
 
 
-@pytest.mark.parametrize(("name", "blocks"), [("JPEG with an EXIF bomb", (b"Exif",)), ("JPEG, EXIF 6", (b"Exif",)),
-                                              ("text bomb", (b"zTXt",)), ("profile bomb", (b"iCCP",)),
-                                              ("animated PNG", (b"acTL", b"fdAT"))])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "blocks"),
+    [
+        ("JPEG with an EXIF bomb", (b"Exif",)),
+        ("JPEG, EXIF 6", (b"Exif",)),
+        ("text bomb", (b"zTXt",)),
+        ("profile bomb", (b"iCCP",)),
+        ("animated PNG", (b"acTL", b"fdAT")),
+    ],
+)
 def test_what_pixels_do_not_need_reaches_no_decoder(name, blocks):
     slim, _ = photo_formats.slimmed(CASES[name].data)
     assert all(block in CASES[name].data and block not in slim for block in blocks)

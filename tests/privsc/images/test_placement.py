@@ -19,24 +19,30 @@ def disc(x, y, radius):
     return (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
 
 
-@pytest.mark.parametrize("boxes, needed", [
-    ([(5, 5, 40, 60)], False),
-    ([(5, 5, 40, 60), (60, 5, 90, 60)], False),
-    ([(60, 5, 90, 60), (5, 5, 40, 60)], True),  # not from left to right
-    ([(5, 5, 40, 60), (41, 5, 90, 60)], True),  # they touch
-    ([(5, 5, 60, 60), (40, 20, 90, 70)], True),  # they overlap
-    ([(5, 5, 90, 70), (30, 20, 50, 40)], True),  # one within the other
-    ([(5, 5, 40, 30), (5, 50, 40, 75)], False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "boxes, needed",
+    [
+        ([(5, 5, 40, 60)], False),
+        ([(5, 5, 40, 60), (60, 5, 90, 60)], False),
+        ([(60, 5, 90, 60), (5, 5, 40, 60)], True),  # not from left to right
+        ([(5, 5, 40, 60), (41, 5, 90, 60)], True),  # they touch
+        ([(5, 5, 60, 60), (40, 20, 90, 70)], True),  # they overlap
+        ([(5, 5, 90, 70), (30, 20, 50, 40)], True),  # one within the other
+        ([(5, 5, 40, 30), (5, 50, 40, 75)], False),
+    ],
+)
 def test_boxes_are_sent_only_where_they_are_needed(boxes, needed):
     assert boxes_needed(masks(*boxes)) == needed
 
 
-@pytest.mark.parametrize("boxes", [
-    [(5, 5, 60, 60), (40, 20, 90, 70)],
-    [(5, 5, 90, 70), (30, 20, 50, 40)],
-    [(60, 5, 90, 60), (5, 5, 40, 60), (30, 40, 70, 75)],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "boxes",
+    [
+        [(5, 5, 60, 60), (40, 20, 90, 70)],
+        [(5, 5, 90, 70), (30, 20, 50, 40)],
+        [(60, 5, 90, 60), (5, 5, 40, 60), (30, 40, 70, 75)],
+    ],
+)
 def test_overlapping_boxes_come_apart(boxes):
     each = masks(*boxes)
     region = np.logical_or.reduce(each)
@@ -66,11 +72,14 @@ def test_a_box_is_told_from_an_outline():
     assert not is_boxed(disc(50, 40, 30))
 
 
-@pytest.mark.parametrize("target, expected", [
-    ((10, 10, 130, 40), (40, 10, 100, 40)),  # as high as the box, in its middle
-    ((10, 10, 50, 70), (10, 50, 50, 70)),  # as wide as the box, on its floor
-    ((20, 20, 60, 40), (20, 20, 60, 40)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "target, expected",
+    [
+        ((10, 10, 130, 40), (40, 10, 100, 40)),  # as high as the box, in its middle
+        ((10, 10, 50, 70), (10, 50, 50, 70)),  # as wide as the box, on its floor
+        ((20, 20, 60, 40), (20, 20, 60, 40)),
+    ],
+)
 def test_a_sample_goes_into_a_box_with_its_aspect_ratio(target, expected):
     photo = np.full((50, 90, 3), 90, np.uint8)
     silhouette = np.zeros((50, 90), bool)

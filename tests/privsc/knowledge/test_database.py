@@ -84,10 +84,16 @@ def test_digest_depends_on_contents_only(db, tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
-        {"prompt": "another"}, {"class_word": "dog"}, {"gamma": 0.51}, {"gamma": None}, {"adapter": b"x"},
-        {"adapter": None}, {"f_k": np.zeros(16, np.float32)}, {"samples": (Sample(b"p", b"m"), Sample(b"p", b"m"))},
+        {"prompt": "another"},
+        {"class_word": "dog"},
+        {"gamma": 0.51},
+        {"gamma": None},
+        {"adapter": b"x"},
+        {"adapter": None},
+        {"f_k": np.zeros(16, np.float32)},
+        {"samples": (Sample(b"p", b"m"), Sample(b"p", b"m"))},
     ],
-)  # fmt: skip
+)
 def test_update_changes_the_digest_and_nothing_else(db, change):
     entity = db.add(make_entity())
     before = db.digest()

@@ -16,8 +16,13 @@ def known(name, word, index):
     return replace(entity, index=index)
 
 
-K = [known("Vicky", "cat", 1), known("Tom", "cat", 2), known("Rex", "dog", 3), known("my mug", "cup", 4),
-     known("blue_bag", "backpack", 5)]  # fmt: skip
+K = [
+    known("Vicky", "cat", 1),
+    known("Tom", "cat", 2),
+    known("Rex", "dog", 3),
+    known("my mug", "cup", 4),
+    known("blue_bag", "backpack", 5),
+]
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ HARM = {
     ),
     "pickled code": (lambda p, b: junk(p, pickle.dumps(Code(p.with_suffix(".ran")))), "one that would run code"),
     "code in a checkpoint": (lambda p, b: save(p, {"a": Code(p.with_suffix(".ran"))}), "one that would run code"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("harm", HARM)
@@ -153,11 +153,14 @@ def test_what_is_no_file_is_said(tmp_path):
         read_checkpoint(tmp_path)
 
 
-@pytest.mark.parametrize(("options", "words"), [
-    (["--encoder", "vit_b"], "--encoder: choose one of lite0, sam_vit_b, sam_vit_l, sam_vit_h; got 'vit_b'"),
-    (["--checkpoint", "x.pth"], "--checkpoint: goes with --encoder sam_vit_b"),
-    (["--encoder", "sam_vit_h"], "run 'privsc models fetch sam_vit_h' (2.56 GB)"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--encoder", "vit_b"], "--encoder: choose one of lite0, sam_vit_b, sam_vit_l, sam_vit_h; got 'vit_b'"),
+        (["--checkpoint", "x.pth"], "--checkpoint: goes with --encoder sam_vit_b"),
+        (["--encoder", "sam_vit_h"], "run 'privsc models fetch sam_vit_h' (2.56 GB)"),
+    ],
+)
 def test_impossible_choices_are_one_line(options, words, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv(catalogue.ENVIRONMENT, str(tmp_path / "models"))
     assert main(["db", "init", str(tmp_path / "K.db"), *options]) == 2
@@ -165,16 +168,20 @@ def test_impossible_choices_are_one_line(options, words, tmp_path, monkeypatch, 
     assert len(said) == 1 and words in said[0]
 
 
-@pytest.mark.parametrize("command", [
-    ["guard", "{photo}", "--db", "{k}", "--out", "{out}"],
-    ["run", "{photo}", "--db", "{k}", "--out", "{out}"],
-    ["db", "enrol", "{k}", "Tom", "{photo}"],
-    ["eval", "guard", "--photos", "{photos}"],
-    ["eval", "recovery", "--photos", "{photos}"],
-    ["worker", "guard", "--db", "{k}"],
-])  # fmt: skip
-def test_every_command_that_loads_networks_takes_the_encoder(command, chelsea_folder, chelsea_k, tmp_path, monkeypatch,
-                                                             capsys):  # fmt: skip
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["guard", "{photo}", "--db", "{k}", "--out", "{out}"],
+        ["run", "{photo}", "--db", "{k}", "--out", "{out}"],
+        ["db", "enrol", "{k}", "Tom", "{photo}"],
+        ["eval", "guard", "--photos", "{photos}"],
+        ["eval", "recovery", "--photos", "{photos}"],
+        ["worker", "guard", "--db", "{k}"],
+    ],
+)
+def test_every_command_that_loads_networks_takes_the_encoder(
+    command, chelsea_folder, chelsea_k, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setenv(catalogue.ENVIRONMENT, str(tmp_path))
     (tmp_path / "photos" / "subjects" / "cat").mkdir(parents=True)
     names = {"photo": chelsea_folder / "sent.jpg", "k": chelsea_k, "out": tmp_path / "out"}

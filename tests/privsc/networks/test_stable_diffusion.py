@@ -143,9 +143,14 @@ def test_the_schedule_leaves_as_many_steps_as_asked(steps, strength):
     assert scheduled_steps(900, 0.5, 1000) == 1000
 
 
-@pytest.mark.parametrize(("box", "size"), [
-    ((0, 0, 300, 300), (512, 512)), ((0, 0, 640, 320), (512, 256)), ((5, 0, 10, 900), (64, 512)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("box", "size"),
+    [
+        ((0, 0, 300, 300), (512, 512)),
+        ((0, 0, 640, 320), (512, 256)),
+        ((5, 0, 10, 900), (64, 512)),
+    ],
+)
 def test_a_crop_keeps_its_shape(box, size):
     assert painting_size(box, 512, 64) == size
 
@@ -237,7 +242,8 @@ HARM = {
     "index": (lambda f: (f / "model_index.json").unlink(), "no model_index.json"),
     "index cut": (lambda f: (f / "model_index.json").write_text('{"_cl'), "not that of a diffusers pipeline"),
     "index of another": (
-        lambda f: (f / "model_index.json").write_text('{"_class_name": "FluxPipeline"}'), "is a FluxPipeline",
+        lambda f: (f / "model_index.json").write_text('{"_class_name": "FluxPipeline"}'),
+        "is a FluxPipeline",
     ),
     "unet without weights": (
         lambda f: (f / "unet" / "diffusion_pytorch_model.safetensors").unlink(),
@@ -255,7 +261,7 @@ HARM = {
     "unet config": (lambda f: (f / "unet" / "config.json").write_text("{"), "unet: truncated or not a unet"),
     "scheduler": (lambda f: (f / "scheduler" / "scheduler_config.json").write_text("?"), "scheduler: truncated or not"),
     "vocabulary": (lambda f: (f / "tokenizer" / "vocab.json").write_text("?"), "tokenizer: truncated or not a token"),
-}  # fmt: skip
+}
 
 
 def cut(path):
@@ -278,15 +284,19 @@ def test_a_harmed_model_is_one_line(harm, tmp_path, capsys):
     assert words in " ".join(str(caught.value).split()) and str(folder) in str(caught.value)
 
 
-@pytest.mark.parametrize(("channels", "harm", "words"), [
-    (5, None, "must have 4 or 9 input channels; it has 5"),
-    (9, "text", "parts are of different models"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("channels", "harm", "words"),
+    [
+        (5, None, "must have 4 or 9 input channels; it has 5"),
+        (9, "text", "parts are of different models"),
+    ],
+)
 def test_parts_that_do_not_fit_are_refused(channels, harm, words, tmp_path):
     folder = save_stable_diffusion(tmp_path / "sd", channels)
     if harm:
-        config = CLIPTextConfig(vocab_size=200, hidden_size=16, intermediate_size=8, num_hidden_layers=1,
-                                num_attention_heads=2)  # fmt: skip
+        config = CLIPTextConfig(
+            vocab_size=200, hidden_size=16, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2
+        )
         shutil.rmtree(folder / "text_encoder")
         CLIPTextModel(config).save_pretrained(folder / "text_encoder")
     with pytest.raises(WeightsError, match=words):

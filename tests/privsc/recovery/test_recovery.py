@@ -85,10 +85,13 @@ def test_nothing_removed_nothing_painted(recovery, chelsea):
     assert (recovery(image, np.zeros(image.shape[:2], bool), (chelsea,)) == image).all()
 
 
-@pytest.mark.parametrize("options, match", [
-    ({"steps": 0}, "`steps` must be at least 1; got 0"),
-    ({"init": "hope"}, "`init` must be one of reference, noise; got 'hope'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options, match",
+    [
+        ({"steps": 0}, "`steps` must be at least 1; got 0"),
+        ({"init": "hope"}, "`init` must be one of reference, noise; got 'hope'"),
+    ],
+)
 def test_impossible_options_are_refused(recovery, chelsea, masked, options, match):
     with pytest.raises(RecoveryError, match=match):
         recovery(*masked, (chelsea,), **options)
@@ -149,9 +152,11 @@ def test_personalisation_learns_the_entity_and_leaves_the_model_alone(chelsea):
     model = load_model()
     rng = np.random.default_rng(0)
     probe = Condition(
-        torch.zeros(1, 3, CROP, CROP), torch.ones(1, 1, CROP, CROP), torch.zeros(1, 3, CROP, CROP),
+        torch.zeros(1, 3, CROP, CROP),
+        torch.ones(1, 1, CROP, CROP),
+        torch.zeros(1, 3, CROP, CROP),
         torch.from_numpy(chelsea.text_embedding)[None, None],
-    )  # fmt: skip
+    )
     noise = torch.from_numpy(rng.standard_normal((1, 3, CROP, CROP), dtype=np.float32))
     with torch.no_grad():
         before = predict_x0(model.unet, noise, torch.tensor([900]), probe)

@@ -79,8 +79,14 @@ def test_files_of_a_run_are_those_of_the_contract(image, k):
     trial = run(image, k, {"Vicky": BOX})
     written = run_files(trial)
     assert set(written) == {
-        "masked.png", "mask.png", "received.png", "bob.png", "eve.png", "report.png", "report.json",
-    }  # fmt: skip
+        "masked.png",
+        "mask.png",
+        "received.png",
+        "bob.png",
+        "eve.png",
+        "report.png",
+        "report.json",
+    }
     pictures = {name: np.asarray(Image.open(io.BytesIO(data))) for name, data in written.items() if "png" in name}
     assert np.array_equal(pictures["bob.png"], trial.bob.restored)
     assert np.array_equal(pictures["received.png"], trial.bob.heard.image)

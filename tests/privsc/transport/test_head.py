@@ -22,9 +22,15 @@ def body_of(width=32, height=24):
 
 
 FULL = Head(
-    "pixels", 32, 24, body_of(), (5, 2), mask=b"abc", boxes=((0, 0, 4, 4), (8, 2, 32, 24)),
+    "pixels",
+    32,
+    24,
+    body_of(),
+    (5, 2),
+    mask=b"abc",
+    boxes=((0, 0, 4, 4), (8, 2, 32, 24)),
     poses=hint(box=(0, 0, 9, 9)).to_bytes() * 2,
-)  # fmt: skip
+)
 
 
 def test_a_head_with_indices_only_is_of_version_1_and_as_short_as_ever():

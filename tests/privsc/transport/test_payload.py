@@ -1,4 +1,3 @@
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -179,8 +178,12 @@ def test_damage_gives_an_image_of_the_right_size_or_our_error(data):
     for _ in range(data.draw(st.integers(0, 5))):
         body[data.draw(st.integers(0, len(body) - 1))] ^= data.draw(st.integers(0, 255))
     body = body[: data.draw(st.integers(0, len(body)))]
-    ok = np.array(data.draw(st.lists(st.booleans(), min_size=len(body), max_size=len(body)))
-                  if len(body) < 200 else [True] * len(body), bool)  # fmt: skip
+    ok = np.array(
+        data.draw(st.lists(st.booleans(), min_size=len(body), max_size=len(body)))
+        if len(body) < 200
+        else [True] * len(body),
+        bool,
+    )
     try:
         received = payload.decode(bytes(head), bytes(body), ok)
     except PayloadError as error:

@@ -61,8 +61,9 @@ class Client:
 
 def start(*command: str) -> tuple[subprocess.Popen, dict]:
     """A worker process, `python -m COMMAND`, and the line that says where it listens."""
-    process = subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, text=True)  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     line = process.stdout.readline()
     assert line, f"the worker ended with {process.wait()}"
     return process, json.loads(line)
@@ -172,8 +173,9 @@ def test_the_shipped_networks_serve_the_command(tmp_path: Path) -> None:
     with Database.create(path, load_encoder().identity, load_text_encoder().identity) as db:
         photos = [encoded(view) for view in views(data.chelsea(), 2, seed=0)]
         enrol(db, "Chelsea", photos, prompt="a photo of the cat Chelsea", class_word="cat", personalise=False)
-    process, first = start("privsc", "worker", "all", "--db", str(path), "--steps", "2", "--until-eof",
-                           "--endpoint", f"ipc://{tmp_path}/w")  # fmt: skip
+    process, first = start(
+        "privsc", "worker", "all", "--db", str(path), "--steps", "2", "--until-eof", "--endpoint", f"ipc://{tmp_path}/w"
+    )
     client = Client(first["endpoint"])
     try:
         guarded, seen, figures = through(client, encoded(data.chelsea()), 256)
@@ -222,13 +224,31 @@ def _header(**changed) -> bytes:
         ([_header(buffers=[{"name": "image", "dtype": "uint8", "shape": [1]}] * 17), *[b"x"] * 17], "malformed"),
         ([_header()], "malformed"),  # neither photo nor image
         ([_header(buffers=[{"name": "photo", "dtype": "uint8", "shape": [3]}]), b"GIF"], "failed"),
-        ([_header(params={"max_side": 10**9}), ], "malformed"),
-        ([_header(op="recovery", params={"size": [10**6, 10**6]}, buffers=[
-            {"name": name, "dtype": kind, "shape": [0]}
-            for name, kind in (("head", "uint8"), ("body", "uint8"), ("arrived", "bool"), ("exact", "bool"))
-        ]), b"", b"", b"", b""], "too_large"),
+        (
+            [
+                _header(params={"max_side": 10**9}),
+            ],
+            "malformed",
+        ),
+        (
+            [
+                _header(
+                    op="recovery",
+                    params={"size": [10**6, 10**6]},
+                    buffers=[
+                        {"name": name, "dtype": kind, "shape": [0]}
+                        for name, kind in (("head", "uint8"), ("body", "uint8"), ("arrived", "bool"), ("exact", "bool"))
+                    ],
+                ),
+                b"",
+                b"",
+                b"",
+                b"",
+            ],
+            "too_large",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_a_request_is_refused_and_counted(client: Client, parts: list[bytes], cause: str) -> None:
     before = client.ask("ping").header["result"]["counts"].get(cause, 0)
     answer = client.raw(parts)

@@ -153,8 +153,9 @@ def test_an_interrupted_run_goes_on(tmp_path, folder, k, models, monkeypatch) ->
     with pytest.raises(KeyboardInterrupt):
         receive_all(folder, ["Vicky", "Tom"], k, models, SETTINGS, tmp_path)
     again: list[str] = []
-    monkeypatch.setattr(received_pictures, "_one", lambda path, target, *more: (again.append(target.name),
-                                                                           real(path, target, *more)))  # fmt: skip
+    monkeypatch.setattr(
+        received_pictures, "_one", lambda path, target, *more: (again.append(target.name), real(path, target, *more))
+    )
     items = receive_all(folder, ["Vicky", "Tom"], k, models, SETTINGS, tmp_path)
     assert len(items) == 8
     assert len(again) == 5

@@ -221,7 +221,6 @@ def test_a_full_disk_is_said_and_what_is_there_stays(server, big, tmp_path, monk
         fetch(big, tmp_path)
     monkeypatch.undo()
 
-
     class Disk:
         def __init__(self, real):
             self.real, self.blocks = real, 0
@@ -298,11 +297,14 @@ def test_fetch_to_another_folder_says_how_to_use_it(command, tmp_path, capsys):
     assert (tmp_path / "else where" / "big.bin").is_file()
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (("fetch", "sam_vit_x"), "no model 'sam_vit_x' to fetch: choose one of sam_vit_b"),
-    (("fetch", "big", "--from", "ftp://here"), "starts with https:// or http://"),
-    (("fetch", "big", "--to", "/dev/null/x"), "/dev/null/x: cannot be made"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("fetch", "sam_vit_x"), "no model 'sam_vit_x' to fetch: choose one of sam_vit_b"),
+        (("fetch", "big", "--from", "ftp://here"), "starts with https:// or http://"),
+        (("fetch", "big", "--to", "/dev/null/x"), "/dev/null/x: cannot be made"),
+    ],
+)
 def test_bad_commands_are_one_line(command, words, message, capsys):
     assert command(*words) == 2
     said = capsys.readouterr().err.strip().splitlines()

@@ -96,10 +96,17 @@ def batch(around):
 def small_unet(seed):
     torch.manual_seed(seed)
     return UNet2DConditionModel(
-        sample_size=24, in_channels=160, out_channels=48, block_out_channels=(32, 64), layers_per_block=1,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        cross_attention_dim=384, attention_head_dim=32, norm_num_groups=8,
-    )  # fmt: skip
+        sample_size=24,
+        in_channels=160,
+        out_channels=48,
+        block_out_channels=(32, 64),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=384,
+        attention_head_dim=32,
+        norm_num_groups=8,
+    )
 
 
 @pytest.fixture
@@ -146,9 +153,11 @@ def test_each_term_reaches_every_part_that_it_depends_on(parts, batch, around, t
     parts.eve.requires_grad_(False)
     getattr(chain(parts, batch, around.identity, around.scheduler), term).mean().backward()
     reached = {
-        "neck": parts.masker.neck, "prompts": parts.masker.prompt_encoder, "decoder": parts.masker.mask_decoder,
+        "neck": parts.masker.neck,
+        "prompts": parts.masker.prompt_encoder,
+        "decoder": parts.masker.mask_decoder,
         "demapper": parts.codec.decoder,
-    } | ({"bob": parts.bob} if term == "authorised" else {})  # fmt: skip
+    } | ({"bob": parts.bob} if term == "authorised" else {})
     gradients = {name: [p.grad for p in part.parameters() if p.grad is not None] for name, part in reached.items()}
     gradients["codebook"] = [parts.codec.points.grad]
     for name, found in gradients.items():
@@ -237,8 +246,10 @@ def test_a_resumed_training_ends_in_the_same_weights(around, tmp_path, mode):
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     assert ends[0].history == ends[1].history and len(ends[0].history) == 2
     changed = {name.split(".")[0] for name in whole if not torch.equal(whole[name], before[name])}
-    assert changed == {"joint": {"masker", "codec", "bob", "eve"}, "separate": {"masker", "codec", "bob"},
-                       "eve": {"eve"}}[mode]  # fmt: skip
+    assert (
+        changed
+        == {"joint": {"masker", "codec", "bob", "eve"}, "separate": {"masker", "codec", "bob"}, "eve": {"eve"}}[mode]
+    )
     assert sorted(path.name for path in (tmp_path / "parts").iterdir()) == ["state-2.safetensors", "state.json"]
 
 
@@ -277,15 +288,18 @@ def test_k_must_not_hold_the_photograph_that_judges(entities, tmp_path):
         check_k(entities[:1], tmp_path)
 
 
-@pytest.mark.parametrize("options, message", [
-    (["--photos", "/nowhere"], "no folder of photographs at /nowhere"),
-    (["--snr-low", "20", "--snr-high", "5"], "snr: must be a range"),
-    (["--snr-low", "nan"], "snr: must be a range"),
-    (["--lambda", "nan"], "'--lambda'"),
-    (["--at", "nan"], "at: must be -20 to 60 dB"),
-    (["--steps", "0"], "steps"),
-    ([], "K must hold two entities or more"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--photos", "/nowhere"], "no folder of photographs at /nowhere"),
+        (["--snr-low", "20", "--snr-high", "5"], "snr: must be a range"),
+        (["--snr-low", "nan"], "snr: must be a range"),
+        (["--lambda", "nan"], "'--lambda'"),
+        (["--at", "nan"], "at: must be -20 to 60 dB"),
+        (["--steps", "0"], "steps"),
+        ([], "K must hold two entities or more"),
+    ],
+)
 def test_errors_of_the_command_are_one_line(entities, tmp_path, capsys, monkeypatch, options, message):
     monkeypatch.setenv("PRIVSC_PHOTOS", str(tmp_path))
     with Database.create(tmp_path / "K.db", load_encoder().identity, load_text_encoder().identity) as k:
