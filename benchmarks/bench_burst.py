@@ -1,6 +1,6 @@
 """The burst modem beside liquid-dsp's framesync64 and GNU Radio's ofdm_rx: throughput, sensitivity, range of frequency.
 
-    PYTHONPATH=. /usr/bin/python3 -m benchmarks.bench_burst [--frames N]
+    PYTHONPATH=. /usr/bin/python3 -s -m benchmarks.bench_burst [--frames N]
 
 Runs under the distribution's interpreter, which has the peers; a peer that is not installed is named and left out. All
 receivers get the same noise model; SNR is 2 P / variance for framesync64 as for our frames (2 samples a symbol), and

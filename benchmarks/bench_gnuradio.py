@@ -1,6 +1,6 @@
 """Our blocks beside GNU Radio's own ofdm_rx, in one process: frames delivered and samples a second.
 
-    PYTHONPATH=. /usr/bin/python3 -m benchmarks.bench_gnuradio [FRAMES] [delivery | speed]        500, both
+    PYTHONPATH=. /usr/bin/python3 -s -m benchmarks.bench_gnuradio [FRAMES] [delivery | speed]        500, both
 
 Both get 96-byte packets through ``channels.channel_model``; SNR is per symbol (per occupied subcarrier for OFDM). Ours
 also gets a carrier offset of 0.1 rad/sample, a clock offset of 50 ppm and a fractional delay; OFDM gets none of them.

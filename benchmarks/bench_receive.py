@@ -1,6 +1,6 @@
 """The whole receive flowgraph, rx_bob_zmq.grc as it is, beside GNU Radio's ofdm_rx behind the same ZMQ source.
 
-    PYTHONPATH=. /usr/bin/python3 -m benchmarks.bench_receive [IMAGES]
+    PYTHONPATH=. /usr/bin/python3 -s -m benchmarks.bench_receive [IMAGES]
 
 Photographs of 320 x 240 pixels, guarded by a worker, framed, through a channel at 20 dB (carrier 0.1 rad/sample, 50
 ppm, a fractional delay), pushed to the flowgraph as fast as it takes them, received, recovered by the worker, written

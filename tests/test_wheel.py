@@ -1,4 +1,4 @@
-"""The wheel: what is in it, and that it works installed, in an empty folder, with nothing of the checkout on the path."""
+"""The wheel: what is in it, and that it works installed, in an empty folder, without the checkout."""
 
 from __future__ import annotations
 

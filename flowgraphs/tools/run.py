@@ -1,8 +1,8 @@
 """Runs a photograph through a flowgraph without gnuradio-companion: worker, grcc, flowgraph, results, end.
 
-    python3 -m flowgraphs.tools.run IMAGE --db K.db --out DIR          loopback.grc without a window
-    python3 -m flowgraphs.tools.run IMAGE --db K.db --window           the same with its window, until that is closed
-    python3 -m flowgraphs.tools.run IMAGE --worker tcp://127.0.0.1:5757 --snr 10 --eve-snr 5 --codec ae8x4+outer
+    python3 -s -m flowgraphs.tools.run IMAGE --db K.db --out DIR          loopback.grc without a window
+    python3 -s -m flowgraphs.tools.run IMAGE --db K.db --window           the same with its window, until that is closed
+    python3 -s -m flowgraphs.tools.run IMAGE --worker tcp://127.0.0.1:5757 --snr 10 --eve-snr 5 --codec ae8x4+outer
 
 Writes what `privsc run` writes. Runs in the distribution's Python; the worker runs in .venv.
 """
