@@ -121,10 +121,10 @@ def tdl(count: int, rng: np.random.Generator) -> None:
     """Sionna's TDL-C, 300 ns, 10 Msps (2 samples a symbol), 15 dB: the equaliser on, and off."""
     from sionna.phy.channel.tr38901 import TDL
 
-    from phy.channel.sionna_channel import seeded
+    from phy.channel.sionna_channel import SPEC_VERSION, seeded
 
     with seeded(int(rng.integers(1 << 31))):
-        gains, delays = TDL("C", 300e-9, 2.4e9)(count, 1, 10e6)
+        gains, delays = TDL("C", 300e-9, 2.4e9, spec_version=SPEC_VERSION)(count, 1, 10e6)
     gains = np.asarray(gains.detach().cpu()).reshape(count, -1)
     delays = np.asarray(delays.detach().cpu()).reshape(count, -1) * 10e6
     unit = gains / np.sqrt(np.sum(np.abs(gains) ** 2, axis=1, keepdims=True))
