@@ -41,7 +41,7 @@ def build_editable(folder, *rest):
                  "WHEEL": ("Wheel-Version: 1.0", "Generator: none", "Root-Is-Purelib: true", "Tag: py3-none-any"),
                  "RECORD": ()}
         for name, lines in about.items():
-            wheel.writestr(f"empty-1.dist-info/{name}", chr(10).join(lines) + chr(10))
+            wheel.writestr(f"empty-1.dist-info/{name}", "".join(line + chr(10) for line in lines))
     return "empty-1-py3-none-any.whl"
 """
 
