@@ -13,7 +13,7 @@ from diffusers import UNet2DConditionModel
 from diffusers.training_utils import EMAModel
 from safetensors.torch import load_file, save_file
 
-from privsc.compute import autocast
+from privsc.compute import autocast, initial_values
 from privsc.datasets.pets import read_pets
 from privsc.datasets.subjects import photos_folder
 from privsc.networks.backbone import load_lite0
@@ -71,8 +71,8 @@ class RecoveryTrainer:
     def __init__(self, folder: Path, config: RecoveryTraining, start: Path | None = None) -> None:
         self.folder, self.config, self.step = folder, config, 0
         self.history: list[list[float]] = []
-        torch.manual_seed(config.seed)
-        self.unet = build_unet() if start is None else UNet2DConditionModel.from_pretrained(start).float()
+        with initial_values(config.seed):
+            self.unet = build_unet() if start is None else UNet2DConditionModel.from_pretrained(start).float()
         self.unet = self.unet.to(memory_format=torch.channels_last)
         self.average = EMAModel(self.unet.parameters(), decay=config.ema, use_ema_warmup=True, power=0.75)
         self.optimiser = torch.optim.AdamW(self.unet.parameters(), lr=config.rate, weight_decay=0.01)

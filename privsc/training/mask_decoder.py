@@ -14,7 +14,7 @@ from diffusers.training_utils import EMAModel
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
-from privsc.compute import autocast
+from privsc.compute import autocast, initial_values
 from privsc.datasets.pets import read_pets
 from privsc.datasets.subjects import photos_folder
 from privsc.images.regions import region_box
@@ -90,8 +90,8 @@ class GuardTrainer:
 
     def __init__(self, folder: Path, config: GuardTraining, start: Path | None = None) -> None:
         self.folder, self.config, self.step = folder, config, 0
-        torch.manual_seed(config.seed)
-        self.network, self.backbone = SamLite(), load_lite0()
+        with initial_values(config.seed):
+            self.network, self.backbone = SamLite(), load_lite0()
         if start is not None:
             self.network.load_state_dict({name: value.float() for name, value in load_file(start).items()})
         self.average = EMAModel(self.network.parameters(), decay=config.ema, use_ema_warmup=True, power=0.75)
