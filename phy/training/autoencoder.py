@@ -235,7 +235,7 @@ def load_checkpoint(path: Path, model: Autoencoder, optimiser: torch.optim.Adam,
     return int(info["step"])
 
 
-def export(model: Autoencoder, *, name: str, codec_id: int, extra: dict | None = None) -> Codec:
+def export(model: Autoencoder, *, name: str, codec_id: int, extra: dict[str, Any] | None = None) -> Codec:
     """The trained autoencoder as a numpy codec."""
     plan = model.plan
     with torch.no_grad():
