@@ -263,7 +263,7 @@ class _Examination:
             (
                 "do both ends use the same sample_rate, and this version of the program?",
                 "is it our signal? in the plot's spectrum ours is a flat-topped hump of 0.65 of the sample rate",
-                "I and Q exchanged somewhere (a mixer above the carrier) mirror the spectrum: change the sign of lo_offset",
+                "I and Q exchanged (a mixer above the carrier, say) mirror the spectrum: change the sign of lo_offset",
             ),
         )
 

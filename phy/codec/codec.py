@@ -41,7 +41,7 @@ class Codec:
     codebook: np.ndarray
     real: bool = False
     demapper: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
-    training: dict = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 1 <= self.k <= MAX_BITS:
