@@ -17,7 +17,7 @@ from tests.conftest import DISTRIBUTION_PYTHON
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("privsc", "phy", "hardware", "flowgraphs")
-SHIPS = (".py", ".yml", ".grc", ".toml", ".npz", ".safetensors", ".json", ".html", ".typed")
+SHIPS = (".py", ".yml", ".grc", ".toml", ".npz", ".safetensors", ".json", ".html", ".typed", ".jpg")
 LARGEST = 60e6  # [bytes]
 
 pytestmark = pytest.mark.slow
