@@ -21,8 +21,8 @@ from benchmarks import block_speeds
 from flowgraphs import blocks
 from flowgraphs.parts import pdu
 from flowgraphs.parts.channel import epsilon, frequency_offset, noise_voltage, taps
-from flowgraphs.parts.framing import Framing
 from phy.frame.frame import Kind, split
+from phy.frame.framing import Framing
 
 PACKET = 96  # [bytes]
 SNRS = (20.0, 15.0, 10.0, 5.0)  # [dB]
@@ -32,8 +32,8 @@ OCCUPIED = 52 / 64  # share of the subcarriers that ofdm_tx fills
 def ours(codec: str, frames: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Clean samples of that many frames of ``size`` bytes [N] complex64, and their payloads [frames, size] uint8."""
     body = np.random.default_rng(1).integers(0, 256, frames * size, dtype=np.uint8).tobytes()
-    burst = Framing(codec, size, head_repeats=1).image(b"bench", body, 1, bytes(8))
-    return np.concatenate([*burst.chunks(), np.zeros(200000, np.complex64)]), split(body, size)
+    image = Framing(codec, size, head_repeats=1).image(b"bench", body, 1, bytes(8))
+    return np.concatenate([BurstWaveform().send(image.groups).iq, np.zeros(200000, np.complex64)]), split(body, size)
 
 
 def ofdm(frames: int) -> tuple[np.ndarray, np.ndarray]:

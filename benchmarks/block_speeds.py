@@ -45,7 +45,7 @@ def encoder_speed(frames: int) -> float:
     top.connect(encoder, grb.null_sink(gr.sizeof_gr_complex))
     body = np.random.default_rng(1).integers(0, 256, frames * 1024, dtype=np.uint8)
     message = pdu.make({"image_id": 1, "k_digest": bytes(8), "head": b"bench"}, body)
-    samples = encoder.framing.image(b"bench", body.tobytes(), 1, bytes(8)).samples
+    samples = encoder.waveform.count(encoder.framing.image(b"bench", body.tobytes(), 1, bytes(8)).groups)
     top.start()
     began = time.process_time()
     encoder.to_basic_block()._post(pmt.intern("payload"), message)

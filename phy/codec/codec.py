@@ -241,20 +241,27 @@ _registered: dict[int, Codec] = {}
 
 
 def register(codec: Codec) -> Codec:
-    """Make one's own codec known to receivers in this process by its header id; a later one replaces it."""
-    taken = _shipped_ids().get(codec.codec_id)
-    if taken is not None and shipped(taken) is not codec:
-        raise CodecError(f"codec {codec.name!r}: id {codec.codec_id} belongs to the shipped {taken!r}, use 64 to 119")
-    if taken is None:
+    """Make one's own codec known to the receivers of this process by its header id; a later one replaces it."""
+    if not _is_shipped(codec):
         _registered[codec.codec_id] = codec
     return codec
 
 
-def resolve(name_or_path: str | Path) -> Codec:
-    """A shipped codec by name, or a codec file (.npz) by path, which is then known to receivers too."""
+def opened(name_or_path: str | Path) -> Codec:
+    """A shipped codec by name, or a codec file (.npz) by path. A receiver does not learn of it: see ``register``."""
     if str(name_or_path).endswith(".npz"):
-        return register(Codec.load(name_or_path))
+        codec = Codec.load(name_or_path)
+        _is_shipped(codec)
+        return codec
     return shipped(str(name_or_path))
+
+
+def _is_shipped(codec: Codec) -> bool:
+    """Whether it is a shipped codec; an own one with the id of a shipped one is refused."""
+    taken = _shipped_ids().get(codec.codec_id)
+    if taken is not None and shipped(taken) is not codec:
+        raise CodecError(f"codec {codec.name!r}: id {codec.codec_id} belongs to the shipped {taken!r}, use 64 to 119")
+    return taken is not None
 
 
 def codec_with_id(codec_id: int) -> Codec | None:

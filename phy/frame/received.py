@@ -42,10 +42,11 @@ def combine_repetitions(frames: list[ReceivedFrame]) -> ReceivedFrame:
     """Repetitions of one head frame, each with its symbols, to one frame decided on their SNR-weighted mean."""
     best = max(frames, key=lambda frame: frame.snr_db)
     codec = codec_with_id(best.header.codec_id)
-    weights = np.array([10 ** (frame.snr_db / 10) for frame in frames], np.float32)
-    stack = np.stack([frame.symbols for frame in frames if frame.symbols is not None])
-    if codec is None or len(stack) != len(frames):
+    kept = [frame.symbols for frame in frames if frame.symbols is not None]
+    if codec is None or len(kept) != len(frames) or len({symbols.shape for symbols in kept}) != 1:
         return best
+    weights = np.array([10 ** (frame.snr_db / 10) for frame in frames], np.float32)
+    stack = np.stack(kept)
     mean = np.tensordot(weights / weights.sum(), stack, axes=1)[None]  # [1, M n]
     body = demodulate_payloads(mean.astype(np.complex64), codec, best.header.payload_bytes)
     snr_db = float(10 * np.log10(weights.sum()))

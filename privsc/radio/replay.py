@@ -10,7 +10,7 @@ import numpy as np
 from hardware.process.client import Station
 from hardware.sigmf_io import Recording
 from privsc.knowledge.database import Database
-from privsc.radio.air import Ear, RadioLink, payload_digest
+from privsc.radio.air import Ear, payload_digest
 from privsc.radio.setup import BOB, EVE
 from privsc.system.chain import Eavesdropper, Receiver, Seen
 from privsc.system.trial import Stage
@@ -56,27 +56,27 @@ def restored_by(
     from privsc.networks.image_encoder import load_encoder
     from privsc.recovery.recovery import Recovery
 
-    link: Any = RadioLink(ear=ear)
     stage("networks")
-    recovery = Recovery()
-    nothing: Any = None  # the receivers are given what was sent only to count errors against
+    recovery, reception = Recovery(), ear.reception()
     if who == EVE:
-        eve = Eavesdropper(link, recovery, class_word, steps=steps)
-        heard = eve.listen(nothing, 0.0, seed)
+        eve = Eavesdropper(None, recovery, class_word, steps=steps)
+        heard = eve.hear(reception)
         seen = eve.restore(heard, seed, stage("recovery, Eve"))
     else:
         assert who == BOB and database is not None
         with Database.open(database, load_encoder().identity) as db:
-            bob = Receiver(link, recovery, db, steps=steps)
-            heard = bob.listen(nothing, 0.0, seed)
+            bob = Receiver(None, recovery, db, steps=steps)
+            heard = bob.hear(reception)
             seen = bob.restore(heard, seed, stage("recovery, Bob"))
-    stats = heard.reception.stats
+    image = heard.received
+    missing = () if image is None else image.missing
     return seen, {
         "indices": list(heard.indices),
-        "frames_sent": stats.frames_sent,
-        "frames_lost": stats.frames_lost,
-        "crc_failures": stats.crc_failures,
-        "k_digest_matches": heard.reception.k_digest_matches,
+        "images": len(reception.images),
+        "frames_sent": 0 if image is None else image.count or 0,
+        "frames_lost": (len(missing) if image is None or not heard.wrong_frames_used else image.lost) or 0,
+        "crc_failures": 0 if image is None else image.crc_failures,
+        "k_digest_matches": heard.k_digest_matches,
         "failure": heard.failure,
         "concealed_share": float(heard.concealed.mean()),
     }

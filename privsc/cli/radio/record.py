@@ -82,7 +82,7 @@ def record(
             stage("radios")
             with Air(setup, on_statistics=shown) as air:
                 if sent is not None:
-                    iq, factor = air.scaled(sent.on_air.iq)
+                    iq, factor = air.scaled(sent.iq)
                     set_noise(air, factor, snr, None)
                 started = datetime.datetime.now(datetime.UTC)
                 bar = stage("recording")
@@ -113,17 +113,15 @@ def _to_send(image: Path | None, database: Path | None, seed: int, codec: str, s
     from privsc.images.photo_io import read_photo
     from privsc.knowledge.database import Database
     from privsc.networks.image_encoder import load_encoder
-    from privsc.radio.air import RadioLink
     from privsc.system.build import Models
     from privsc.system.config import RunConfig
-    from privsc.system.trial import Links, send
+    from privsc.system.trial import send
 
     config = RunConfig.build(channel="radio", seed=seed, codec=codec)
     photo = read_photo(image, config.max_side)
     db = Database.open(database, load_encoder().identity)
     stage("guard and transmitter")
-    link = RadioLink(codec=config.codec)
-    return send(photo, db, Models.load(), config, Links(link, link))[0], config, db
+    return send(photo, db, Models.load(), config, real=True)[0], config, db
 
 
 def _pass(air: Any, seconds: float, bar: Any) -> None:
