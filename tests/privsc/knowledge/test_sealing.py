@@ -172,7 +172,7 @@ def test_every_bit_of_a_sealed_file_is_authenticated(sealed):
         harmed = bytearray(data)
         harmed[place] ^= 1
         sealed.write_bytes(harmed)
-        with pytest.raises(DatabaseError, match="wrong passphrase|does not know|sealed with a key file"):
+        with pytest.raises(DatabaseError, match=r"wrong passphrase|does not know|sealed with a key file"):
             Database.open(sealed)
 
 
