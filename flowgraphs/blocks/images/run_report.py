@@ -31,7 +31,7 @@ class run_report(worker_block):
 
     def __init__(
         self,
-        endpoint: str = "tcp://127.0.0.1:5757",
+        endpoint: str = "ipc://worker",
         folder: str = "results/radio",
         channel: str = "gnuradio",
         snr_db: float = 15.0,
