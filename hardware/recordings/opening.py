@@ -38,6 +38,8 @@ def open_recording(
         RecordingError: One line with the reason why it cannot be read.
     """
     path = Path(path)
+    if path.is_dir():
+        raise RecordingError(f"{path}: is a folder; name a recording in it")
     if sample_rate is not None:
         checked_rate(sample_rate, "--sample-rate")
     kind = path.suffix.lower().lstrip(".")
