@@ -11,6 +11,7 @@ import pytest
 from hardware import sigmf_io
 from hardware.errors import StationError
 from hardware.profiles.profile import load
+from hardware.recordings.opening import open_recording
 from phy.link import Link, compare
 from privsc.radio.air import Air, payload_digest
 from privsc.radio.examination import INJECTIONS, Examination, best_row, practise, sweep, user_profile
@@ -77,7 +78,7 @@ def test_a_recording_at_bobs_antenna_replays_into_both_chains(tmp_path):
     chosen = setup(eve=None, noise=-21.0)
     air, ended = exchange(sent, chosen, 15.0, record=data)
     meta = save(tmp_path / "antenna", data, air, ended, None, None, datetime.datetime.now(datetime.UTC))
-    recording = sigmf_io.read(meta)
+    recording = open_recording(meta)
     assert recording.fields["k_digest_on_air"] == DIGEST[:8].hex()
     assert len(recording.annotations) == air.ears[BOB].summary["frames"] == 32
     assert recording.fields["models"]
@@ -162,6 +163,6 @@ def test_an_interrupt_ends_a_recording_in_order(tmp_path):
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0 and "Traceback" not in err
     assert "0 frames, 0 exact" in " ".join(out.split())
-    recording = sigmf_io.read(tmp_path / "antenna")
+    recording = open_recording(tmp_path / "antenna")
     assert recording.samples > 0 and recording.fields["profile"] == "virtual-bob"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["antenna.sigmf-data", "antenna.sigmf-meta"]
