@@ -1,0 +1,261 @@
+"""Training of the picture code: one model for every rate and every signal-to-noise ratio, resumable at any step.
+
+Each crop of a batch is one transmission with its own number of symbols and its own noise. The channel is that between
+features and their estimates: the mixing of ``privsc.transport.semantic`` spreads every feature over many symbols, so
+that the rounding to 256 points, fading and erasures reach the features as noise of nearly equal power. The loss is the
+squared error over the linear code's expected one at the same rate and noise, so that 20 dB weighs as much as 0 dB.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from privsc.errors import ConfigError
+from privsc.networks.picture_code import BLOCK, PictureCode, PictureCodeConfig, powers, quantised_energies
+from privsc.networks.picture_fill import fill_hidden
+from privsc.training.picture_code_data import Crops, hidden_shapes, pet_photos, principal_components, read_rgb
+from privsc.training_state import load_state, save_state
+
+ROUNDING_NOISE = 0.008  # of 256 points for a complex Gaussian of unit energy (Zador's bound: 0.0079)
+VALIDATION_RATES = (1 / 24, 1 / 12, 1 / 6)
+VALIDATION_SNR_DB = (0.0, 10.0, 20.0)
+ERASED = 1e6  # noise power of a symbol that was not received
+
+
+@dataclass(frozen=True)
+class PictureCodeTraining:
+    """Numbers of one training. The learning rate falls over the last part of the time that is given to ``train``."""
+
+    batch: int = 8
+    side: int = 96
+    rate: float = 1.5e-3
+    warmup: int = 300
+    constant_part: float = 0.4
+    weight_decay: float = 0.01
+    average: float = 0.999
+    hidden_share: float = 0.15
+    uneven_share: float = 0.25
+    snr_db: tuple[float, float] = (-2.0, 22.0)
+    symbols: tuple[float, float] = (3.0, 32.0)
+    seed: int = 15
+
+    def __post_init__(self) -> None:
+        if self.batch < 1 or self.side < BLOCK or self.side % BLOCK:
+            raise ConfigError(f"picture code: a batch of {self.batch} crops of {self.side} px is none to train on")
+        if not 0 < self.rate <= 0.1 or not 0 <= self.average < 1 or not 0 <= self.constant_part < 1:
+            raise ConfigError(
+                "picture code: rate must be 0 to 0.1, average and constant_part 0 to below 1, got "
+                f"{self.rate}, {self.average}, {self.constant_part}"
+            )
+        if self.snr_db[0] > self.snr_db[1] or not 0 < self.symbols[0] <= self.symbols[1]:
+            raise ConfigError(f"picture code: empty range of SNR {self.snr_db} or symbols {self.symbols}")
+
+    def rate_at(self, step: int, progress: float) -> float:
+        """Learning rate at ``step`` when ``progress`` (0 to 1) of the time has passed: warm-up, plateau, linear fall."""
+        fall = min(1.0, (1 - progress) / (1 - self.constant_part))
+        return self.rate * min(1.0, (step + 1) / self.warmup) * max(fall, 0.02)
+
+
+@dataclass(frozen=True)
+class Transmission:
+    """What is drawn for one batch: ``sent`` [B, h, w, features], ``noise`` like it, ``visible`` [B, h, w], float32."""
+
+    sent: torch.Tensor
+    noise: torch.Tensor
+    visible: torch.Tensor
+
+
+def sent_features(order: torch.Tensor, symbols: torch.Tensor, visible: torch.Tensor, features: int) -> torch.Tensor:
+    """Which features are sent: in a part of the blocks one symbol more than in the others.
+
+    Args:
+        order: [B, h, w] from 0 to 1, place of a block within one symbol's turn.
+        symbols: [B] float32, symbols a block on average.
+        visible: [B, h, w] float32.
+        features: number of real features.
+
+    Returns:
+        [B, h, w, features] float32, 0 or 1.
+    """
+    pair = torch.arange(features, device=order.device) // 2
+    return ((pair + order[..., None]) < symbols[:, None, None, None]).float() * visible[..., None]
+
+
+def transmit(
+    model: PictureCode, features: torch.Tensor, way: Transmission, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Features through the channel: linear minimum-mean-square estimates and reliability [B, h, w, features], P [B, f]."""
+    energies = quantised_energies(features, way.visible)
+    share = way.sent.sum((1, 2)) / way.visible.sum((1, 2))[:, None].clamp_min(1)
+    power = powers(energies, share)
+    gain = (power / energies).sqrt()[:, None, None]
+    received = features * gain + torch.randn(features.shape, generator=generator) * way.noise.sqrt()
+    reliability = way.sent * (power[:, None, None] / (power[:, None, None] + way.noise))
+    return reliability * received / gain, reliability, power
+
+
+def linear_error(energies: torch.Tensor, way: Transmission, count: int) -> torch.Tensor:
+    """Mean squared error a pixel [B] that the linear code expects for energies [B, 192] of the coefficients."""
+    share = way.sent.sum((1, 2)) / way.visible.sum((1, 2))[:, None].clamp_min(1)
+    noise = way.noise.mean((1, 2, 3))[:, None]
+    leading = energies[:, :count] + 1e-9
+    power = powers(leading, share)
+    left = leading * (1 - share * power / (power + noise))
+    return (left.sum(1) + energies[:, count:].sum(1)) / energies.shape[1]
+
+
+class PictureCodeTrainer:
+    """State of a training in ``folder``: networks, moving average, optimiser; found again by name."""
+
+    def __init__(
+        self, folder: Path, root: Path, model: PictureCodeConfig, training: PictureCodeTraining, low_precision: bool
+    ) -> None:
+        self.folder, self.root, self.training = folder, root, training
+        self.crops = Crops(root, training.side)
+        rng = np.random.default_rng(training.seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(training.seed)
+            components = map(torch.from_numpy, principal_components(self.crops, rng))
+            self.model = PictureCode(model, *components)
+            self.average = PictureCode(
+                model, self.model.mean.clone(), self.model.basis.clone(), self.model.energies.clone()
+            )
+        self.average.load_state_dict(self.model.state_dict())
+        self.model.low_precision = low_precision
+        self.optimiser = torch.optim.AdamW(
+            self.model.parameters(), lr=training.rate, betas=(0.9, 0.98), weight_decay=training.weight_decay, fused=True
+        )
+        self.settings = {"model": asdict(model), "training": asdict(training)}
+        self.both = nn.ModuleDict({"model": self.model, "average": self.average})
+        self.step, self.history = load_state(folder, self.both, {"adamw": self.optimiser}, self.settings)
+        self.seconds = float(self.history[-1]["seconds"]) if self.history else 0.0
+
+    def draw(self, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, Transmission]:
+        """A batch of crops [B, S, S, 3], their hidden pixels [B, S, S, 1], and its transmission."""
+        config = self.training
+        crops = self.crops.batch(rng, config.batch)
+        hidden = hidden_shapes(rng, config.batch, config.side, config.hidden_share)
+        for index in np.flatnonzero(hidden.any((1, 2, 3))):
+            crops[index] = fill_hidden(crops[index], hidden[index, ..., 0] > 0)
+        grid = (config.batch, config.side // BLOCK, config.side // BLOCK)
+        visible = hidden.reshape(grid[0], grid[1], BLOCK, grid[2], BLOCK).min((2, 4)) < 1
+        low, high = np.log(config.symbols)
+        symbols = np.exp(rng.uniform(low, high, config.batch)).astype(np.float32)
+        order = torch.from_numpy(rng.random(grid, dtype=np.float32))
+        shown = torch.from_numpy(visible.astype(np.float32))
+        count = self.model.config.features
+        sent = sent_features(order, torch.from_numpy(symbols), shown, count)
+        noise = 10 ** (-rng.uniform(*config.snr_db, config.batch).astype(np.float32) / 10) + np.float32(ROUNDING_NOISE)
+        spread = 0.5 * (rng.random(config.batch) < config.uneven_share)
+        uneven = np.exp(spread[:, None, None, None] * rng.standard_normal((*grid, count))).astype(np.float32)
+        noises = torch.from_numpy(noise[:, None, None, None] * uneven)
+        return torch.from_numpy(crops), torch.from_numpy(hidden), Transmission(sent, noises, shown)
+
+    def losses(
+        self, crops: torch.Tensor, hidden: torch.Tensor, way: Transmission, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The loss, and each crop's gain over the linear code [B] dB."""
+        estimate, reliability, _ = transmit(self.model, self.model.encode(crops, hidden), way, generator)
+        decoded = self.model.decode(estimate, reliability)
+        shown = 1 - hidden
+        error = ((decoded - crops).square() * shown).sum((1, 2, 3)) / (3 * shown.sum((1, 2, 3)).clamp_min(1))
+        with torch.no_grad():
+            squares = self.model.coefficients(crops).square() * way.visible[..., None]
+            energies = squares.sum((1, 2)) / way.visible.sum((1, 2))[:, None].clamp_min(1)
+            count = self.model.config.features
+            own = linear_error(energies, way, count) + 1e-5
+            usual = linear_error(self.model.energies.expand_as(energies), way, count)
+        return (error / (own * usual).sqrt()).mean(), 10 * torch.log10(own / error.detach().clamp_min(1e-9))
+
+    def train(self, seconds: float, log: Callable[[str], object], save_every: float = 180, validate_every: float = 600) -> None:
+        """Go on until ``seconds`` of training have passed in all, earlier runs included.
+
+        Args:
+            seconds: all the time that this training is given; the learning rate falls towards its end.
+            log: receives one line at a time.
+            save_every: [s] between two states on disk.
+            validate_every: [s] between two validations, which are not counted as training time.
+        """
+        validation = Validation(self.root, self.model)
+        saved = validated = self.seconds
+        losses: list[float] = []
+        gains: list[torch.Tensor] = []
+        while self.seconds < seconds:
+            begun = time.monotonic()
+            loss, gain = self._step(self.training.rate_at(self.step, self.seconds / seconds))
+            losses.append(loss)
+            gains.append(gain)
+            self.seconds += time.monotonic() - begun
+            last = self.seconds >= seconds
+            if last or self.seconds - saved >= save_every:
+                saved = self.seconds
+                entry = {"step": self.step, "seconds": round(self.seconds, 1), "loss": float(np.mean(losses)),
+                         "gain_db": float(torch.cat(gains).mean())}  # fmt: skip
+                per_step = (entry["seconds"] - (self.history[-1]["seconds"] if self.history else 0)) / len(losses)
+                if last or self.seconds - validated >= validate_every:
+                    validated = self.seconds
+                    entry["validation"] = validation.measure(self.average)
+                self.history.append(entry)
+                losses, gains = [], []
+                save_state(self.folder, self.step, self.both, {"adamw": self.optimiser}, self.settings, self.history)
+                left = (seconds - self.seconds) / 60
+                log(f"{json.dumps(entry)} {per_step:.3f} s/step, {left:.0f} min left")
+
+    def _step(self, rate: float) -> tuple[float, torch.Tensor]:
+        rng = np.random.default_rng([self.training.seed, self.step])
+        generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        loss, gain = self.losses(*self.draw(rng), generator)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimiser.step()
+        self.step += 1
+        keep = min(self.training.average, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - keep)
+        return float(loss.detach()), gain
+
+
+class Validation:
+    """PSNR of some validation pets over the training's channel, beside the linear code's."""
+
+    def __init__(self, root: Path, model: PictureCode, pictures: Sequence[Path] | None = None) -> None:
+        paths = pet_photos(root, validation=True)[::5] if pictures is None else pictures
+        self.pictures = []
+        for path in paths:
+            rgb = read_rgb(path)
+            height, width = (size // BLOCK * BLOCK for size in rgb.shape[:2])
+            self.pictures.append(torch.from_numpy(rgb[None, :height, :width].astype(np.float32) / 255 - 0.5))
+        self.linear = self._figures(model, linear=True)
+
+    def measure(self, model: PictureCode) -> dict[str, list[float]]:
+        """Rows by rate, then SNR: PSNR [dB] of the model and its gain over the linear code [dB]."""
+        found = self._figures(model, linear=False)
+        return {rate: [round(a, 2) for a in row] + [round(a - b, 2) for a, b in zip(row, self.linear[rate], strict=True)]
+                for rate, row in found.items()}  # fmt: skip
+
+    @torch.no_grad()
+    def _figures(self, model: PictureCode, linear: bool) -> dict[str, list[float]]:
+        sums = {f"1/{round(1 / rate)}": [0.0] * len(VALIDATION_SNR_DB) for rate in VALIDATION_RATES}
+        for number, picture in enumerate(self.pictures):
+            generator = torch.Generator().manual_seed(number)
+            features = model.encode(picture, linear=linear)
+            visible = torch.ones(features.shape[:3])
+            for rate, row in zip(VALIDATION_RATES, sums.values(), strict=True):
+                sent = sent_features(torch.zeros_like(visible), torch.tensor([192 * rate]), visible, features.shape[3])
+                for column, snr_db in enumerate(VALIDATION_SNR_DB):
+                    noise = torch.full_like(features, 10 ** (-snr_db / 10) + ROUNDING_NOISE)
+                    estimate, reliability, _ = transmit(model, features, Transmission(sent, noise, visible), generator)
+                    decoded = model.decode(estimate, reliability, linear=linear).clamp(-0.5, 0.5)
+                    row[column] += float(-10 * torch.log10((decoded - picture).square().mean()))
+        return {rate: [value / len(self.pictures) for value in row] for rate, row in sums.items()}
