@@ -4,11 +4,12 @@
     features ──power e^(1/2) each, mean 1──► values s ──channel──► y ──linear MMSE──► f_hat and its reliability
     f_hat [B, h, w, 64], reliability [B, h, w, 64] ──decoder──► picture [B, H, W, 3]
 
-Both networks correct a closed form. The encoder starts as the leading principal components of 8×8 blocks, the decoder as
-their linear minimum-mean-square estimate; with power proportional to the square root of each component's energy this is
-the best linear code (Lee and Petersen 1976), so that training starts from it. Features are ordered: two neighbours make
-one complex symbol, and a message that sends fewer symbols leaves the last ones out. A feature that was not sent, was
-erased or lies under the mask has reliability 0. Signal-to-noise ratio is known to the decoder alone, as reliability.
+Both networks correct a closed form. The encoder starts as the leading principal components of 8×8 blocks, the decoder
+as their linear minimum-mean-square estimate; with power proportional to the square root of each component's energy
+this is the best linear code (Lee and Petersen 1976), so that training starts from it. Features are ordered: two
+neighbours make one complex symbol, and a message that sends fewer symbols leaves the last ones out. A feature that was
+not sent, was erased or lies under the mask has reliability 0. Signal-to-noise ratio is known to the decoder alone, as
+reliability.
 
 The energies e of a picture's features travel as side information, in steps of 1.5 dB (``quantised_energies``).
 """
@@ -34,16 +35,23 @@ class PictureCodeConfig:
     """Sizes of the networks. ``features`` real features a block, two a complex symbol."""
 
     features: int = 64
-    encoder_width: int = 160
-    encoder_depth: int = 3
+    encoder_width: int = 192
+    encoder_depth: int = 4
     decoder_width: int = 256
-    decoder_depth: int = 6
+    decoder_depth: int = 7
     expansion: int = 2
-    kernel: int = 5
+    kernel: int = 3
 
     def __post_init__(self) -> None:
-        limits = {"features": (2, COEFFICIENTS), "encoder_width": (8, 1024), "encoder_depth": (1, 24),
-                  "decoder_width": (8, 1024), "decoder_depth": (1, 24), "expansion": (1, 8), "kernel": (1, 15)}  # fmt: skip
+        limits = {
+            "features": (2, COEFFICIENTS),
+            "encoder_width": (8, 1024),
+            "encoder_depth": (1, 24),
+            "decoder_width": (8, 1024),
+            "decoder_depth": (1, 24),
+            "expansion": (1, 8),
+            "kernel": (1, 15),
+        }
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:
                 raise ConfigError(f"picture code: {name} must be {low} to {high}, got {getattr(self, name)}")
@@ -52,7 +60,7 @@ class PictureCodeConfig:
 
 
 class _Mix(nn.Module):
-    """Depthwise convolution, then a pointwise network, added to the input (ConvNeXt, arXiv 2201.03545); channels last."""
+    """Depthwise convolution, then a pointwise network, added to the input (ConvNeXt, arXiv 2201.03545)."""
 
     def __init__(self, width: int, expansion: int, kernel: int) -> None:
         super().__init__()

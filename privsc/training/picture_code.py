@@ -59,7 +59,7 @@ class PictureCodeTraining:
             raise ConfigError(f"picture code: empty range of SNR {self.snr_db} or symbols {self.symbols}")
 
     def rate_at(self, step: int, progress: float) -> float:
-        """Learning rate at ``step`` when ``progress`` (0 to 1) of the time has passed: warm-up, plateau, linear fall."""
+        """Learning rate at ``step`` when ``progress`` (0 to 1) of the time has passed: warm-up, plateau, fall."""
         fall = min(1.0, (1 - progress) / (1 - self.constant_part))
         return self.rate * min(1.0, (step + 1) / self.warmup) * max(fall, 0.02)
 
@@ -92,7 +92,7 @@ def sent_features(order: torch.Tensor, symbols: torch.Tensor, visible: torch.Ten
 def transmit(
     model: PictureCode, features: torch.Tensor, way: Transmission, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Features through the channel: linear minimum-mean-square estimates and reliability [B, h, w, features], P [B, f]."""
+    """Features through the channel: linear estimates and reliability [B, h, w, features], power [B, features]."""
     energies = quantised_energies(features, way.visible)
     share = way.sent.sum((1, 2)) / way.visible.sum((1, 2))[:, None].clamp_min(1)
     power = powers(energies, share)
@@ -175,7 +175,9 @@ class PictureCodeTrainer:
             usual = linear_error(self.model.energies.expand_as(energies), way, count)
         return (error / (own * usual).sqrt()).mean(), 10 * torch.log10(own / error.detach().clamp_min(1e-9))
 
-    def train(self, seconds: float, log: Callable[[str], object], save_every: float = 180, validate_every: float = 600) -> None:
+    def train(
+        self, seconds: float, log: Callable[[str], object], save_every: float = 180, validate_every: float = 600
+    ) -> None:
         """Go on until ``seconds`` of training have passed in all, earlier runs included.
 
         Args:
@@ -241,8 +243,8 @@ class Validation:
     def measure(self, model: PictureCode) -> dict[str, list[float]]:
         """Rows by rate, then SNR: PSNR [dB] of the model and its gain over the linear code [dB]."""
         found = self._figures(model, linear=False)
-        return {rate: [round(a, 2) for a in row] + [round(a - b, 2) for a, b in zip(row, self.linear[rate], strict=True)]
-                for rate, row in found.items()}  # fmt: skip
+        gains = {rate: [a - b for a, b in zip(row, self.linear[rate], strict=True)] for rate, row in found.items()}
+        return {rate: [round(value, 2) for value in row + gains[rate]] for rate, row in found.items()}
 
     @torch.no_grad()
     def _figures(self, model: PictureCode, linear: bool) -> dict[str, list[float]]:
