@@ -76,4 +76,13 @@ def load_picture_code(path: Path) -> PictureCodeFile:
         raise WeightsError(
             f"{path}: the picture code is damaged ({type(error).__name__}); get the file again"
         ) from error
-    return PictureCodeFile(model.eval(), points, hashlib.sha256(path.read_bytes()).digest()[:DIGEST_BYTES])
+    return PictureCodeFile(model.eval(), points, _digest(about["config"], tensors))
+
+
+def _digest(config: str, tensors: dict[str, torch.Tensor]) -> bytes:
+    """Of what the file says, whatever the order in which it says it."""
+    found = hashlib.sha256(config.encode())
+    for name in sorted(tensors):
+        found.update(name.encode())
+        found.update(tensors[name].contiguous().numpy().tobytes())
+    return found.digest()[:DIGEST_BYTES]

@@ -115,9 +115,7 @@ def linear_error(energies: torch.Tensor, way: Transmission, count: int) -> torch
 class PictureCodeTrainer:
     """State of a training in ``folder``: networks, moving average, optimiser; found again by name."""
 
-    def __init__(
-        self, folder: Path, root: Path, model: PictureCodeConfig, training: PictureCodeTraining, low_precision: bool
-    ) -> None:
+    def __init__(self, folder: Path, root: Path, model: PictureCodeConfig, training: PictureCodeTraining) -> None:
         self.folder, self.root, self.training = folder, root, training
         self.crops = Crops(root, training.side)
         rng = np.random.default_rng(training.seed)
@@ -129,7 +127,6 @@ class PictureCodeTrainer:
                 model, self.model.mean.clone(), self.model.basis.clone(), self.model.energies.clone()
             )
         self.average.load_state_dict(self.model.state_dict())
-        self.model.low_precision = low_precision
         self.optimiser = torch.optim.AdamW(
             self.model.parameters(), lr=training.rate, betas=(0.9, 0.98), weight_decay=training.weight_decay, fused=True
         )
@@ -188,34 +185,38 @@ class PictureCodeTrainer:
         """
         validation = Validation(self.root, self.model)
         saved = validated = self.seconds
-        losses: list[float] = []
-        gains: list[torch.Tensor] = []
+        seen: list[tuple[float, float]] = []
         while self.seconds < seconds:
             begun = time.monotonic()
-            loss, gain = self._step(self.training.rate_at(self.step, self.seconds / seconds))
-            losses.append(loss)
-            gains.append(gain)
+            seen.append(self.advance(self.seconds / seconds))
             self.seconds += time.monotonic() - begun
             last = self.seconds >= seconds
-            if last or self.seconds - saved >= save_every:
-                saved = self.seconds
-                entry = {"step": self.step, "seconds": round(self.seconds, 1), "loss": float(np.mean(losses)),
-                         "gain_db": float(torch.cat(gains).mean())}  # fmt: skip
-                per_step = (entry["seconds"] - (self.history[-1]["seconds"] if self.history else 0)) / len(losses)
-                if last or self.seconds - validated >= validate_every:
-                    validated = self.seconds
-                    entry["validation"] = validation.measure(self.average)
-                self.history.append(entry)
-                losses, gains = [], []
-                save_state(self.folder, self.step, self.both, {"adamw": self.optimiser}, self.settings, self.history)
-                left = (seconds - self.seconds) / 60
-                log(f"{json.dumps(entry)} {per_step:.3f} s/step, {left:.0f} min left")
+            if not last and self.seconds - saved < save_every:
+                continue
+            pace, saved = (self.seconds - saved) / len(seen), self.seconds
+            loss, gain = np.mean(seen, axis=0)
+            entry = {"step": self.step, "seconds": round(self.seconds, 1), "loss": float(loss), "gain_db": float(gain)}
+            if last or self.seconds - validated >= validate_every:
+                validated = self.seconds
+                entry["validation"] = validation.measure(self.average)
+            self.history.append(entry)
+            self.save()
+            seen = []
+            log(f"{json.dumps(entry)} {pace:.3f} s/step, {max(seconds - self.seconds, 0) / 60:.0f} min left")
 
-    def _step(self, rate: float) -> tuple[float, torch.Tensor]:
+    def save(self) -> None:
+        """Write the state to the folder; half a state is never left behind."""
+        save_state(self.folder, self.step, self.both, {"adamw": self.optimiser}, self.settings, self.history)
+
+    def advance(self, progress: float) -> tuple[float, float]:
+        """One step at ``progress`` (0 to 1) of the time: loss, and mean gain over the linear code [dB].
+
+        What is drawn depends on the seed and the step alone, so that a resumed training goes on as if never stopped.
+        """
         rng = np.random.default_rng([self.training.seed, self.step])
         generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
         for group in self.optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = self.training.rate_at(self.step, progress)
         loss, gain = self.losses(*self.draw(rng), generator)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -225,7 +226,28 @@ class PictureCodeTrainer:
         keep = min(self.training.average, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - keep)
-        return float(loss.detach()), gain
+        return float(loss.detach()), float(gain.mean())
+
+
+def faster_precision(trainer: PictureCodeTrainer, steps: int = 5) -> tuple[bool, dict[str, float]]:
+    """Measure forward and backward passes in float32 and with networks in bfloat16; nothing is learned from them.
+
+    Returns:
+        Whether bfloat16 is the faster, and the processor time of the quickest step of each [s].
+    """
+    found = {}
+    for name, low in (("float32", False), ("bfloat16", True)):
+        trainer.model.low_precision = low
+        times = []
+        for number in range(steps):
+            batch = trainer.draw(np.random.default_rng(number))
+            begun = time.process_time()
+            trainer.losses(*batch, torch.Generator().manual_seed(number))[0].backward()
+            times.append(time.process_time() - begun)
+        found[name] = min(times)
+    trainer.model.zero_grad(set_to_none=True)
+    trainer.model.low_precision = found["bfloat16"] < found["float32"]
+    return trainer.model.low_precision, found
 
 
 class Validation:

@@ -1,6 +1,6 @@
 """Features of a picture on complex symbols of equal energy, and back with what the receiver knows of the noise (numpy).
 
-    features [V, f] ──power──► pairs c [N] ──random phases, Fourier transform──► x [N] ──nearest of 256──► messages [N]
+    features [V, f] ──power──► pairs c [N] ──shuffle, phases, Fourier transform──► x [N] ──nearest──► messages [N]
     y [N], noise [N] ──posterior mean──► z, noise [N] ──linear MMSE──► f_hat, reliability [V, f]
 
 The transform spreads every pair, important or not, evenly over all symbols. Each symbol is then complex Gaussian with
@@ -14,6 +14,7 @@ conjugate gradients, and its error from the large-system limit of a random unita
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +29,7 @@ LOST = 1e4  # noise power from which on a symbol counts as not received
 _CHUNK = 8192
 _EVEN = 1.02  # ratio of largest to smallest noise up to which it counts as equal
 _CERTAIN = 0.3  # noise power up to which the posterior over the points is worth its time
-_ROUNDS = 80  # of conjugate gradients
+_ROUNDS = 100  # of conjugate gradients
 _TOLERANCE = 1e-3  # of the residual
 
 
@@ -137,18 +138,19 @@ class Points:
             z [N] complex64 and its noise power [N] float64.
         """
         kept = 1 - self.rounding
-        noise = np.asarray(noise, np.float64)
-        z = np.asarray(received, np.complex64) / np.float32(np.sqrt(kept))
+        lost = ~np.isfinite(received) | ~(np.asarray(noise) < LOST)
+        received = np.where(lost, 0, received).astype(np.complex64)
+        noise = np.where(lost, LOST, noise).astype(np.float64)
+        z = received / np.float32(np.sqrt(kept))
         out = (noise + self.rounding) / kept
         steps = np.round(20 * np.log10(np.maximum(noise, 1e-4)))  # noise powers half a decibel apart are one
         for step in np.unique(steps[noise <= _CERTAIN]):
             chosen = np.flatnonzero((steps == step) & (noise <= _CERTAIN))
-            mean, spread = self._posterior(np.asarray(received, np.complex64)[chosen], float(10 ** (step / 20)))
+            mean, spread = self._posterior(received[chosen], float(10 ** (step / 20)))
             left = min(kept * spread + self.rounding, 0.9)
             z[chosen] = mean * np.float32(np.sqrt(kept) / (1 - left))
             out[chosen] = left / (1 - left)
-        lost = (noise >= LOST) | ~np.isfinite(z) | ~np.isfinite(out)
-        z[lost], out[lost] = 0, 1e6
+        out[lost] = 1e6
         return z, out
 
     def _posterior(self, y: np.ndarray, noise: float) -> tuple[np.ndarray, float]:
@@ -171,13 +173,30 @@ class Points:
 
 
 def _forward(pairs: np.ndarray) -> np.ndarray:
-    """Pairs [N] complex to symbols [N]: unitary."""
-    return fft(pairs * scrambling(len(pairs)), norm="ortho")
+    """Pairs [N] complex to symbols [N]: unitary.
+
+    Without the shuffle, neighbours would have like powers and a run of lost symbols would be worse than scattered ones;
+    without the phases, the mean of a dark picture would be one great symbol.
+    """
+    return fft(pairs[_shuffle(len(pairs))] * scrambling(len(pairs)), norm="ortho")
 
 
 def _backward(symbols: np.ndarray) -> np.ndarray:
     """Inverse of ``_forward``."""
-    return ifft(symbols, norm="ortho") * scrambling(len(symbols)).conj()
+    pairs = np.empty(len(symbols), np.result_type(symbols, np.complex64))
+    pairs[_shuffle(len(symbols))] = ifft(symbols, norm="ortho") * scrambling(len(symbols)).conj()
+    return pairs
+
+
+@functools.lru_cache(maxsize=16)
+def _shuffle(length: int) -> np.ndarray:
+    """A permutation [length] int64 from a multiplicative hash of the position: the same everywhere, not drawn."""
+    state = np.arange(1, length + 1, dtype=np.uint64) * np.uint64(0xD1342543DE82EF95)
+    state = (state ^ (state >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(32))) * np.uint64(0x94D049BB133111EB)
+    order = np.argsort(state ^ (state >> np.uint64(31)), kind="stable")
+    order.flags.writeable = False
+    return order
 
 
 def unmix(
