@@ -18,8 +18,8 @@ from scipy.ndimage import correlate1d
 from privsc.files import write_atomic
 from privsc.networks.picture_code import BLOCK
 from privsc.networks.picture_code_file import PictureCodeFile, load_picture_code
+from privsc.networks.picture_mixing import GRAIN, Placement, mix, unmix
 from privsc.training.picture_code_data import pet_photos, read_rgb
-from privsc.transport.mixing import GRAIN, Placement, mix, unmix
 from privsc.transport.semantic import decode_picture, encode_picture
 
 RATES = (48, 24, 12, 6)  # channel bandwidth ratio 1 / rate, complex symbols over 3 H W

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from privsc.errors import PrivscError, WeightsError
 from privsc.files import atomic_path
 from privsc.networks.picture_code import PictureCode, PictureCodeConfig
-from privsc.transport.mixing import Points
+from privsc.networks.picture_mixing import Points
 
 FORMAT = "picture-code-1"
 DIGEST_BYTES = 4

@@ -19,10 +19,10 @@ import torch
 from torch import nn
 
 from privsc.errors import ConfigError
+from privsc.images.fill import fill_hidden
 from privsc.networks.picture_code import BLOCK, PictureCode, PictureCodeConfig, powers, quantised_energies
-from privsc.networks.picture_fill import fill_hidden
 from privsc.training.picture_code_data import Crops, hidden_shapes, pet_photos, principal_components, read_rgb
-from privsc.training_state import load_state, save_state
+from privsc.training.state import load_state, save_state
 
 ROUNDING_NOISE = 0.008  # of 256 points for a complex Gaussian of unit energy (Zador's bound: 0.0079)
 VALIDATION_RATES = (1 / 24, 1 / 12, 1 / 6)

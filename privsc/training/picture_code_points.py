@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from privsc.networks.picture_code import BLOCK, PictureCode, energies_of, energy_levels
+from privsc.networks.picture_mixing import GRAIN, Placement, Points, mix, nearest
 from privsc.training.picture_code_data import read_rgb
-from privsc.transport.mixing import GRAIN, Placement, Points, mix, nearest
 
 RATES = (1 / 48, 1 / 24, 1 / 12, 1 / 6)
 

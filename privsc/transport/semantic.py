@@ -19,14 +19,14 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from phy.burst import Layout
-from phy.frame import CRC_BYTES, MAX_PAYLOAD, Header, interleaver
-from phy.tx import HEADER_SYMBOLS, scrambling
+from phy.frame.frame import CRC_BYTES, MAX_PAYLOAD, Header, interleaver
+from phy.frame.tx import HEADER_SYMBOLS, scrambling
+from phy.modem.burst import Layout
 from privsc.errors import PayloadError
+from privsc.images.fill import fill_hidden
 from privsc.networks.picture_code import BLOCK, ENERGY_STEPS, energies_of, energy_levels
 from privsc.networks.picture_code_file import DIGEST_BYTES, PictureCodeFile
-from privsc.networks.picture_fill import fill_hidden
-from privsc.transport.mixing import GRAIN, LOST, Placement, mix, unmix
+from privsc.networks.picture_mixing import GRAIN, LOST, Placement, mix, unmix
 
 VERSION = 1
 MAX_SIDE = 16_384  # [px]
@@ -211,7 +211,7 @@ def decode_picture(
         code: networks and points.
         head: as received.
         received: [N] complex64, equalised symbols.
-        noise: [N] float, noise power of each; ``mixing.LOST`` or more where none arrived.
+        noise: [N] float, noise power of each; ``picture_mixing.LOST`` or more where none arrived.
         hidden: the sender's mask, or None where the sender had none.
 
     Returns:
@@ -252,7 +252,7 @@ def soft_body(frames: Iterable[SoftFrame], total: int) -> tuple[np.ndarray, np.n
         total: N, messages of the body.
 
     Returns:
-        symbols [N] complex64 and noise power [N] float64, ``mixing.LOST`` where no frame arrived.
+        symbols [N] complex64 and noise power [N] float64, ``picture_mixing.LOST`` where no frame arrived.
     """
     order = interleaver(total)
     weight, mean = np.zeros(total), np.zeros(total, np.complex128)

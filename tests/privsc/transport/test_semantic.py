@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phy.burst import Layout
-from phy.frame import Kind, headers_for, split
-from phy.tx import HEADER_SYMBOLS, scrambling
+from phy.frame.frame import Kind, headers_for, split
+from phy.frame.tx import HEADER_SYMBOLS, scrambling
+from phy.modem.burst import Layout
 from privsc.errors import PayloadError
-from privsc.transport.mixing import LOST
+from privsc.networks.picture_mixing import LOST
 from privsc.transport.semantic import (
     SemanticHead,
     body_uses,

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.fft import fft, ifft
 
-from phy.frame import interleaver
-from phy.tx import scrambling
+from phy.frame.frame import interleaver
+from phy.frame.tx import scrambling
 from privsc.errors import PayloadError
 
 GRAIN = 32  # symbols come in multiples of this

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from privsc.errors import PayloadError
-from privsc.transport.mixing import (
+from privsc.networks.picture_mixing import (
     LOST,
     Placement,
     Points,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from privsc.networks.picture_fill import fill_hidden
+from privsc.images.fill import fill_hidden
 
 
 def test_hidden_pixels_have_no_influence():
