@@ -16,7 +16,7 @@ class ReceivedFrame:
     """A frame whose header is valid.
 
     body: [P + 4] uint8, payload and CRC as decided; start: sample index; snr_db: [dB] after combining; symbols: [M n]
-    complex64 equalised payload (head frames only, for combining repetitions).
+    complex64 equalised payload, still scrambled: of head frames, for combining repetitions, of features, and of bursts.
     """
 
     header: Header

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from phy.codec.codec import Codec
 from privsc.networks.picture_code import BLOCK, PictureCode, energies_of, energy_levels
 from privsc.networks.picture_mixing import GRAIN, Placement, Points, mix, nearest
 from privsc.training.picture_code_data import read_rgb
 
+CODEC_ID = 49
 RATES = (1 / 48, 1 / 24, 1 / 12, 1 / 6)
 
 
@@ -53,3 +55,9 @@ def learn_points(symbols: np.ndarray, rng: np.random.Generator, rounds: int = 80
     prior = np.bincount(cell, minlength=256) / len(cell)
     points = points / np.sqrt(np.abs(points) ** 2 @ prior)
     return Points(points.astype(np.complex64), prior.astype(np.float32), rounding)
+
+
+def points_codec(points: Points, steps: int) -> Codec:
+    """The points as a codec of ``phy``, by which a radio sends and receives messages without networks."""
+    about = {"steps": steps, "rounding": points.rounding, "made_by": "privsc.training.picture_code_run"}
+    return Codec("picture8x1", CODEC_ID, 8, points.codebook[:, None], prior=points.prior, training=about)

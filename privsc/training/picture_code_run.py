@@ -18,7 +18,7 @@ from privsc.networks.picture_code import PictureCodeConfig
 from privsc.networks.picture_code_file import save_picture_code
 from privsc.training.picture_code import PictureCodeTrainer, PictureCodeTraining, faster_precision
 from privsc.training.picture_code_data import pet_photos, subject_photos
-from privsc.training.picture_code_points import learn_points, mixed_symbols
+from privsc.training.picture_code_points import learn_points, mixed_symbols, points_codec
 
 
 def learning_curve(history: Sequence[dict]) -> str:
@@ -31,13 +31,16 @@ def learning_curve(history: Sequence[dict]) -> str:
     return "\n".join(lines)
 
 
-def write_weights(trainer: PictureCodeTrainer, path: Path) -> None:
-    """The moving average's networks, with points learned from every fourth training photograph."""
+def write_weights(trainer: PictureCodeTrainer, path: Path, codec: Path | None) -> None:
+    """The moving average's networks, with points learned from every fourth training photograph; the points as codec."""
     photos = subject_photos(trainer.root)[::4] + pet_photos(trainer.root, validation=False)[::16]
     rng = np.random.default_rng(trainer.training.seed)
     symbols = mixed_symbols(trainer.average, photos)
     chosen = symbols[rng.permutation(len(symbols))[:400_000]]
-    save_picture_code(path, trainer.average, learn_points(chosen, rng))
+    points = learn_points(chosen, rng)
+    save_picture_code(path, trainer.average, points)
+    if codec is not None:
+        points_codec(points, trainer.step).save(codec)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -47,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--state", type=Path, required=True, help="folder of the training's state")
     parser.add_argument("--minutes", type=float, required=True, help="of training in all, earlier runs included")
     parser.add_argument("--out", type=Path, help="weights to write at the end (.safetensors)")
+    parser.add_argument("--codec", type=Path, help="codec of the points to write at the end (picture8x1.npz)")
     parser.add_argument("--curve", type=Path, help="Markdown table to write at the end")
     options = parser.parse_args(arguments)
     trainer = PictureCodeTrainer(options.state, options.photos, PictureCodeConfig(), PictureCodeTraining())
@@ -56,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{told}: {'bfloat16' if low else 'float32'}; from step {trainer.step}", flush=True)
         trainer.train(60 * options.minutes, lambda text: print(text, flush=True))
     if options.out:
-        write_weights(trainer, options.out)
+        write_weights(trainer, options.out, options.codec)
     if options.curve:
         options.curve.write_text(learning_curve(trainer.history) + "\n")
 
