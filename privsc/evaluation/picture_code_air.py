@@ -23,7 +23,7 @@ from privsc.files import write_atomic
 from privsc.networks.picture_code_file import PictureCodeFile, load_picture_code
 from privsc.training.picture_code_data import pet_photos, read_rgb
 from privsc.transport.semantic import SemanticHead, decode_picture, encode_picture, visible_blocks
-from privsc.transport.semantic_frames import SemanticFrames, head_of, soft_symbols
+from privsc.transport.semantic_frames import SemanticFrames, check_points, head_of, soft_symbols
 
 _DIGEST = bytes(8)
 
@@ -88,6 +88,7 @@ def measure_air(
     log: Callable[[str], object] = print,
 ) -> list[dict[str, float]]:
     """Mean figures over pictures [H, W, 3] uint8, one entry for each rate and SNR."""
+    check_points(code)
     rows = []
     for rate in rates:
         for snr_db in snrs_db:

@@ -121,7 +121,7 @@ def body_uses(symbols: int, payload_bytes: int, layout: Layout) -> int:
 def symbols_within(
     uses: int, blocks: int, features: int, payload_bytes: int = MAX_PAYLOAD, layout: Layout | None = None
 ) -> int:
-    """The most symbols, a multiple of 32, whose body stays within so many channel uses, and no more than are of use.
+    """The most symbols, a multiple of 32, whose body stays within so many channel uses; 0 where none fits.
 
     Args:
         uses: channel uses left for the body: CBR × 3HW less what the head's frames take.
@@ -129,9 +129,6 @@ def symbols_within(
         features: real features of a block.
         payload_bytes: at most, a frame.
         layout: of the bursts.
-
-    Raises:
-        PayloadError: where not even 32 symbols fit.
     """
     layout = Layout() if layout is None else layout
     low, high = 0, blocks * features // 2 // GRAIN
@@ -141,8 +138,6 @@ def symbols_within(
             low = middle
         else:
             high = middle - 1
-    if low == 0:
-        raise PayloadError(f"{uses} channel uses are too few for a picture's body; raise the bandwidth ratio")
     return low * GRAIN
 
 

@@ -21,10 +21,12 @@ from phy.frame.frame import Header, Kind
 from phy.frame.received import ReceivedFrame
 from phy.frame.tx import with_training
 from phy.modem.burst import Layout
-from privsc.errors import PayloadError
+from privsc.errors import PayloadError, WeightsError
+from privsc.networks.picture_code_file import PictureCodeFile
+from privsc.networks.picture_mixing import GRAIN
 from privsc.transport.semantic import SemanticHead, head_bytes, soft_body, symbols_within
 
-HEAD_CODEC = "ae8x4"  # with the outer code
+HEAD_CODEC = "ae8x8"  # with the outer code: at 0 dB whatever has its frame header right is right
 HEAD_REPEATS = 2
 BODY_CODEC = "picture8x1"
 
@@ -55,13 +57,17 @@ class SemanticFrames:
     def symbols(self, rate: float, height: int, width: int, blocks: int, features: int) -> int:
         """Messages of a picture [H, W] whose whole transmission stays within ``rate`` × 3HW channel uses."""
         uses = int(rate * 3 * height * width)
-        most = blocks * features // 2
-        while True:  # a shorter body needs a shorter head: from the longest head down to the one that fits
-            head = self.head_uses(head_bytes(most, blocks) + self.beside)
-            found = symbols_within(uses - head, blocks, features, self.payload_bytes, self.layout)
-            if found >= most or head_bytes(found, blocks) == head_bytes(most, blocks):
-                return min(found, most)
-            most = found
+        fits = [0]
+        for pairs in range(1, features // 2 + 1):  # more pairs a block make the head longer
+            left = uses - self.head_uses(head_bytes(pairs * blocks, blocks) + self.beside)
+            found = symbols_within(left, blocks, features, self.payload_bytes, self.layout)
+            fits.append(min(found, pairs * blocks // GRAIN * GRAIN))
+        if max(fits) < GRAIN:
+            raise PayloadError(
+                f"CBR 1/{1 / rate:.4g} leaves {uses} channel uses for a picture of {width}×{height} px, too few for "
+                "its head; raise the bandwidth ratio"
+            )
+        return max(fits)
 
     def to_symbols(self, head: bytes, body: bytes, *, image_id: int, k_digest: bytes) -> list[np.ndarray]:
         """Head and messages to groups of frame symbols, as ``phy.modem.waveform`` sends them."""
@@ -81,6 +87,16 @@ _HEAD_FRAGMENT = 256
 def body_codec() -> Codec:
     """The codec of the messages: 256 points, one complex symbol each."""
     return shipped(BODY_CODEC)
+
+
+def check_points(code: PictureCodeFile) -> None:
+    """Raise WeightsError where the weights' points are not those of the codec that the modem sends."""
+    codec = body_codec()
+    if codec.prior is None or not np.array_equal(codec.codebook[:, 0], code.points.codebook):
+        raise WeightsError(
+            f"the picture code {code.digest.hex()} was made for other points than the codec {BODY_CODEC}: "
+            "use the two files that were written together"
+        )
 
 
 def _head_headers(head: bytes, image_id: int, k_digest: bytes) -> list[Header]:

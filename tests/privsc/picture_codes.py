@@ -5,9 +5,10 @@ from functools import cache
 import numpy as np
 import torch
 
+from phy.codec.codec import shipped
 from privsc.networks.picture_code import PictureCode, PictureCodeConfig, to_blocks
 from privsc.networks.picture_code_file import PictureCodeFile
-from privsc.training.picture_code_points import learn_points
+from privsc.networks.picture_mixing import Points
 
 SMALL = PictureCodeConfig(encoder_width=16, encoder_depth=1, decoder_width=16, decoder_depth=1)
 DIGEST = b"\x01\x02\x03\x04"
@@ -46,7 +47,7 @@ def small_model(seed: int = 0, stirred: float = 0.0) -> PictureCode:
 
 @cache
 def small_code() -> PictureCodeFile:
-    """The model with points for complex Gaussian symbols."""
-    rng = np.random.default_rng(0)
-    symbols = (rng.standard_normal((200_000, 2)) @ (1, 1j) / np.sqrt(2)).astype(np.complex64)
-    return PictureCodeFile(small_model(stirred=0.02), learn_points(symbols, rng, 20), DIGEST)
+    """The model with the shipped codec's points."""
+    codec = shipped("picture8x1")
+    points = Points(codec.codebook[:, 0], codec.prior, codec.training["rounding"])
+    return PictureCodeFile(small_model(stirred=0.02), points, DIGEST)

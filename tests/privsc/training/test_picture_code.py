@@ -21,6 +21,7 @@ from privsc.training.picture_code import (
     transmit,
 )
 from privsc.training.picture_code_data import Crops, hidden_shapes, pet_photos, subject_photos
+from privsc.training.picture_code_points import learn_points, mixed_symbols, points_codec
 from tests.privsc.picture_codes import SMALL, components, picture, small_model
 
 TINY = PictureCodeTraining(batch=2, side=32, rate=3e-3, warmup=5)
@@ -119,6 +120,15 @@ def test_the_faster_precision_is_measured_and_leaves_no_trace(photos, tmp_path):
     assert low == (seconds["bfloat16"] < seconds["float32"]) == trainer.model.low_precision
     assert all(torch.equal(before[name], value) for name, value in trainer.model.state_dict().items())
     assert all(value.grad is None for value in trainer.model.parameters())
+
+
+def test_points_are_learned_from_the_symbols_of_photographs(photos):
+    symbols = mixed_symbols(small_model(stirred=0.02), subject_photos(photos), rates=(1 / 6,))
+    assert len(symbols) == 3 * 6144 and np.mean(np.abs(symbols) ** 2) == pytest.approx(1, abs=0.1)
+    points = learn_points(symbols, np.random.default_rng(0), rounds=10)
+    assert 0.005 < points.rounding < 0.0095
+    codec = points_codec(points, steps=7)
+    assert codec.codebook.shape == (256, 1) and codec.training["steps"] == 7
 
 
 def test_learning_rate_warms_up_and_falls():
