@@ -1,6 +1,7 @@
 """Training of the picture code: one model for every rate and every signal-to-noise ratio, resumable at any step.
 
-Each crop of a batch is one transmission with its own number of symbols and its own noise. The channel is that between
+Some crops of one photograph stand for all of it: they share energies, number of symbols and noise, as the blocks of a
+picture do, so that plain and busy places compete for the power. The channel is that between
 features and their estimates: the mixing of ``privsc.transport.semantic`` spreads every feature over many symbols, so
 that the rounding to 256 points, fading and erasures reach the features as noise of nearly equal power. The loss is the
 squared error over the linear code's expected one at the same rate and noise, so that 20 dB weighs as much as 0 dB.
@@ -34,8 +35,9 @@ ERASED = 1e6  # noise power of a symbol that was not received
 class PictureCodeTraining:
     """Numbers of one training. The learning rate falls over the last part of the time that is given to ``train``."""
 
-    batch: int = 8
-    side: int = 96
+    photographs: int = 4
+    crops: int = 3
+    side: int = 80
     rate: float = 1.5e-3
     warmup: int = 300
     constant_part: float = 0.4
@@ -48,8 +50,11 @@ class PictureCodeTraining:
     seed: int = 15
 
     def __post_init__(self) -> None:
-        if self.batch < 1 or self.side < BLOCK or self.side % BLOCK:
-            raise ConfigError(f"picture code: a batch of {self.batch} crops of {self.side} px is none to train on")
+        if min(self.photographs, self.crops) < 1 or self.side < BLOCK or self.side % BLOCK:
+            raise ConfigError(
+                f"picture code: {self.crops} crops of {self.side} px from each of {self.photographs} photographs are "
+                f"none to train on; the side is a multiple of {BLOCK}"
+            )
         if not 0 < self.rate <= 0.1 or not 0 <= self.average < 1 or not 0 <= self.constant_part < 1:
             raise ConfigError(
                 "picture code: rate must be 0 to 0.1, average and constant_part 0 to below 1, got "
@@ -136,22 +141,23 @@ class PictureCodeTrainer:
         self.seconds = float(self.history[-1]["seconds"]) if self.history else 0.0
 
     def draw(self, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, Transmission]:
-        """A batch of crops [B, S, S, 3], their hidden pixels [B, S, S, 1], and its transmission."""
+        """Crops [P C, S, S, 3], their hidden pixels [P C, S, S, 1], and P transmissions of pictures of C crops."""
         config = self.training
-        crops = self.crops.batch(rng, config.batch)
-        hidden = hidden_shapes(rng, config.batch, config.side, config.hidden_share)
+        crops = self.crops.batch(rng, config.photographs, config.crops)
+        hidden = hidden_shapes(rng, len(crops), config.side, config.hidden_share)
         for index in np.flatnonzero(hidden.any((1, 2, 3))):
             crops[index] = fill_hidden(crops[index], hidden[index, ..., 0] > 0)
-        grid = (config.batch, config.side // BLOCK, config.side // BLOCK)
-        visible = hidden.reshape(grid[0], grid[1], BLOCK, grid[2], BLOCK).min((2, 4)) < 1
+        edge = config.side // BLOCK
+        grid = (config.photographs, config.crops * edge, edge)
+        visible = hidden.reshape(len(crops), edge, BLOCK, edge, BLOCK).min((2, 4)).reshape(grid) < 1
         low, high = np.log(config.symbols)
-        symbols = np.exp(rng.uniform(low, high, config.batch)).astype(np.float32)
+        symbols = np.exp(rng.uniform(low, high, grid[0])).astype(np.float32)
         order = torch.from_numpy(rng.random(grid, dtype=np.float32))
         shown = torch.from_numpy(visible.astype(np.float32))
         count = self.model.config.features
         sent = sent_features(order, torch.from_numpy(symbols), shown, count)
-        noise = 10 ** (-rng.uniform(*config.snr_db, config.batch).astype(np.float32) / 10) + np.float32(ROUNDING_NOISE)
-        spread = 0.5 * (rng.random(config.batch) < config.uneven_share)
+        noise = 10 ** (-rng.uniform(*config.snr_db, grid[0]).astype(np.float32) / 10) + np.float32(ROUNDING_NOISE)
+        spread = 0.5 * (rng.random(grid[0]) < config.uneven_share)
         uneven = np.exp(spread[:, None, None, None] * rng.standard_normal((*grid, count))).astype(np.float32)
         noises = torch.from_numpy(noise[:, None, None, None] * uneven)
         return torch.from_numpy(crops), torch.from_numpy(hidden), Transmission(sent, noises, shown)
@@ -159,14 +165,17 @@ class PictureCodeTrainer:
     def losses(
         self, crops: torch.Tensor, hidden: torch.Tensor, way: Transmission, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The loss, and each crop's gain over the linear code [B] dB."""
-        estimate, reliability, _ = transmit(self.model, self.model.encode(crops, hidden), way, generator)
-        decoded = self.model.decode(estimate, reliability)
-        shown = 1 - hidden
-        error = ((decoded - crops).square() * shown).sum((1, 2, 3)) / (3 * shown.sum((1, 2, 3)).clamp_min(1))
+        """The loss, and each photograph's gain over the linear code [P] dB."""
+        features = self.model.encode(crops, hidden)
+        together = features.reshape(way.sent.shape)  # the crops of a photograph below one another
+        estimate, reliability, _ = transmit(self.model, together, way, generator)
+        decoded = self.model.decode(estimate.reshape(features.shape), reliability.reshape(features.shape))
+        photographs, shown = len(way.sent), 1 - hidden
+        squares = ((decoded - crops).square() * shown).reshape(photographs, -1).sum(1)
+        error = squares / (3 * shown.reshape(photographs, -1).sum(1).clamp_min(1))
         with torch.no_grad():
-            squares = self.model.coefficients(crops).square() * way.visible[..., None]
-            energies = squares.sum((1, 2)) / way.visible.sum((1, 2))[:, None].clamp_min(1)
+            seen = self.model.coefficients(crops).square().reshape(*way.visible.shape, -1) * way.visible[..., None]
+            energies = seen.sum((1, 2)) / way.visible.sum((1, 2))[:, None].clamp_min(1)
             count = self.model.config.features
             own = linear_error(energies, way, count) + 1e-5
             usual = linear_error(self.model.energies.expand_as(energies), way, count)

@@ -67,25 +67,28 @@ class Crops:
     def __len__(self) -> int:
         return sum(map(len, self.pools))
 
-    def crop(self, rng: np.random.Generator) -> np.ndarray:
-        """One crop [side, side, 3] float32 from -0.5 to 0.5: random place, scale, flip, turn, contrast, brightness."""
+    def together(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """Crops of one photograph, [count, side, side, 3] float32 from -0.5 to 0.5.
+
+        Photograph, scale, flip, turn, contrast and brightness are random and the same for all, places are random.
+        """
         pool = self.pools[rng.integers(len(self.pools))]
         photo = pool[rng.integers(len(pool))]
         source = photo[rng.integers(len(photo))]
-        top, left = (int(rng.integers(size - self.side + 1)) for size in source.shape[:2])
-        crop = source[top : top + self.side, left : left + self.side].astype(np.float32) / 255 - 0.5
-        crop = np.rot90(crop, 2 * int(rng.integers(2)))
+        places = [[int(rng.integers(size - self.side + 1)) for size in source.shape[:2]] for _ in range(count)]
+        parts = [source[top : top + self.side, left : left + self.side] for top, left in places]
+        crops = np.rot90(np.stack(parts).astype(np.float32) / 255 - 0.5, 2 * int(rng.integers(2)), (1, 2))
         if rng.random() < 0.5:
-            crop = crop[:, ::-1]
+            crops = crops[:, :, ::-1]
         if rng.random() < 0.3:
-            crop = np.swapaxes(crop, 0, 1)
+            crops = np.swapaxes(crops, 1, 2)
         if rng.random() < 0.5:
-            crop = crop * rng.uniform(0.7, 1.15) + rng.uniform(-0.08, 0.08)
-        return np.clip(crop, -0.5, 0.5).astype(np.float32)
+            crops = crops * rng.uniform(0.7, 1.15) + rng.uniform(-0.08, 0.08)
+        return np.clip(crops, -0.5, 0.5).astype(np.float32)
 
-    def batch(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        """[count, side, side, 3] float32."""
-        return np.stack([self.crop(rng) for _ in range(count)])
+    def batch(self, rng: np.random.Generator, photographs: int, crops: int) -> np.ndarray:
+        """[photographs · crops, side, side, 3] float32, the crops of one photograph in a row."""
+        return np.concatenate([self.together(rng, crops) for _ in range(photographs)])
 
 
 def hidden_shapes(rng: np.random.Generator, count: int, side: int, share: float) -> np.ndarray:
@@ -104,7 +107,7 @@ def principal_components(crops: Crops, rng: np.random.Generator, count: int = 30
     """Mean [192], components as rows [192, 192] and energies [192] of 8×8 blocks, float32, by falling energy."""
     total, square, number = np.zeros(192), np.zeros((192, 192)), 0
     for _ in range(count):
-        crop = crops.crop(rng)
+        crop = crops.together(rng, 1)[0]
         side = crop.shape[0] // BLOCK
         blocks = crop.reshape(side, BLOCK, side, BLOCK, 3).transpose(0, 2, 1, 3, 4).reshape(-1, 192)
         total += blocks.sum(0)

@@ -24,7 +24,7 @@ from privsc.training.picture_code_data import Crops, hidden_shapes, pet_photos, 
 from privsc.training.picture_code_points import learn_points, mixed_symbols, points_codec
 from tests.privsc.picture_codes import SMALL, components, picture, small_model
 
-TINY = PictureCodeTraining(batch=2, side=32, rate=3e-3, warmup=5)
+TINY = PictureCodeTraining(photographs=2, crops=2, side=32, rate=3e-3, warmup=5)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_only_training_photographs_are_read(photos):
 
 
 def test_crops_are_pictures_of_the_asked_size(photos):
-    batch = Crops(photos, 32).batch(np.random.default_rng(0), 6)
+    batch = Crops(photos, 32).batch(np.random.default_rng(0), 3, 2)
     assert batch.shape == (6, 32, 32, 3) and batch.dtype == np.float32
     assert -0.5 <= batch.min() < batch.max() <= 0.5
     with pytest.raises(ConfigError, match="no training photograph of at least 512 px"):
@@ -63,6 +63,17 @@ def test_hidden_shapes_hide_the_asked_share_of_crops():
     hidden = hidden_shapes(np.random.default_rng(1), 200, 32, 0.3)
     assert hidden.shape == (200, 32, 32, 1) and set(np.unique(hidden)) == {0, 1}
     assert 0.18 < hidden.any((1, 2, 3)).mean() < 0.42
+
+
+def test_crops_of_one_photograph_share_power_and_rate(photos, tmp_path):
+    trainer = PictureCodeTrainer(tmp_path, photos, SMALL, TINY)
+    crops, hidden, way = trainer.draw(np.random.default_rng(2))
+    assert crops.shape == (4, 32, 32, 3) and hidden.shape == (4, 32, 32, 1)
+    assert way.sent.shape == way.noise.shape == (2, 8, 4, 64) and way.visible.shape == (2, 8, 4)
+    first = way.sent[0].flatten(0, 1).sum(1)
+    assert first.max() - first[first > 0].min() <= 2  # one symbol at most between two blocks
+    loss, gains = trainer.losses(crops, hidden, way, torch.Generator().manual_seed(0))
+    assert loss > 0 and gains.shape == (2,)
 
 
 def test_features_are_sent_in_order_of_importance():
@@ -91,7 +102,9 @@ def test_the_channels_error_is_the_linear_codes_expected_one():
 
 
 def test_training_beats_the_linear_code_it_starts_from(photos, tmp_path):
-    low = PictureCodeTraining(batch=4, side=32, rate=1e-2, warmup=5, snr_db=(-2.0, 0.0), hidden_share=0.0)
+    low = PictureCodeTraining(
+        photographs=3, crops=1, side=32, rate=1e-2, warmup=5, snr_db=(-2.0, 0.0), hidden_share=0.0
+    )
     trainer = PictureCodeTrainer(tmp_path, photos, SMALL, low)
     gains = [trainer.advance(0.2)[1] for _ in range(60)]
     assert np.mean(gains[-20:]) > np.mean(gains[:10]) + 0.4
@@ -110,7 +123,7 @@ def test_a_resumed_training_goes_on_as_if_never_stopped(photos, tmp_path):
     for name, value in through.both.state_dict().items():
         assert torch.equal(resumed.both.state_dict()[name], value), name
     with pytest.raises(ConfigError, match="begun with other settings"):
-        PictureCodeTrainer(tmp_path / "b", photos, SMALL, PictureCodeTraining(batch=3, side=32))
+        PictureCodeTrainer(tmp_path / "b", photos, SMALL, PictureCodeTraining(crops=3, side=32))
 
 
 def test_the_faster_precision_is_measured_and_leaves_no_trace(photos, tmp_path):
@@ -140,7 +153,7 @@ def test_learning_rate_warms_up_and_falls():
 
 
 def test_nonsense_is_refused():
-    with pytest.raises(ConfigError, match="crops of 30 px"):
+    with pytest.raises(ConfigError, match="crops of 30 px from each of 4 photographs are none"):
         PictureCodeTraining(side=30)
     with pytest.raises(ConfigError, match="rate must be 0 to"):
         PictureCodeTraining(rate=2.0)
