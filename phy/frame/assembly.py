@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phy.codec.codec import bytes_to_messages
+from phy.codec.packing import bytes_to_messages
 from phy.frame import frame
 from phy.frame.received import ReceivedFrame, combine_repetitions
 

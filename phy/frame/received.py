@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phy.codec.codec import Codec, codec_with_id, messages_to_bytes
+from phy.codec.codec import Codec, codec_with_id
+from phy.codec.packing import messages_to_bytes
 from phy.frame.frame import CRC_BYTES, Header, crc_ok
 from phy.frame.tx import scrambling
 

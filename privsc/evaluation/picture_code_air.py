@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -86,14 +87,14 @@ def measure_air(
     snrs_db: Sequence[float],
     channel: str = "awgn",
     log: Callable[[str], object] = print,
-) -> list[dict[str, float]]:
+) -> list[dict[str, Any]]:
     """Mean figures over pictures [H, W, 3] uint8, one entry for each rate and SNR."""
     check_points(code)
     rows = []
     for rate in rates:
         for snr_db in snrs_db:
             found = [over_the_air(code, p, 1 / rate, snr_db, seed, channel) for seed, p in enumerate(pictures)]
-            row = {
+            row: dict[str, Any] = {
                 "channel": channel,
                 "rate": 1 / rate,
                 "snr_db": snr_db,

@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from privsc.compute import initial_values
 from privsc.errors import PrivscError, WeightsError
 from privsc.files import atomic_path
 from privsc.networks.picture_code import PictureCode, PictureCodeConfig
@@ -63,7 +64,7 @@ def load_picture_code(path: Path) -> PictureCodeFile:
             raise WeightsError(f"{path}: is not a {FORMAT} file; give a picture code's safetensors")
         config = PictureCodeConfig(**json.loads(about["config"]))
         exact = [tensors[f"net.{name}"].float() for name in _EXACT]
-        with torch.random.fork_rng(devices=[]):
+        with initial_values(0):  # which the file then replaces
             model = PictureCode(config, *exact)
         model.load_state_dict({name: tensors[f"net.{name}"].float() for name in model.state_dict()})
         if not all(torch.isfinite(value).all() for value in model.state_dict().values()):

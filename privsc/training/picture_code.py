@@ -14,21 +14,28 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from privsc.compute import initial_values
 from privsc.errors import ConfigError
 from privsc.images.fill import fill_hidden
-from privsc.networks.picture_code import BLOCK, PictureCode, PictureCodeConfig, powers, quantised_energies
+from privsc.networks.picture_code import BLOCK, PictureCode, PictureCodeConfig
+from privsc.training.picture_code_channel import (
+    ROUNDING_NOISE,
+    Transmission,
+    linear_error,
+    sent_features,
+    transmit,
+)
 from privsc.training.picture_code_data import Crops, hidden_shapes, pet_photos, principal_components, read_rgb
 from privsc.training.state import load_state, save_state
 
-ROUNDING_NOISE = 0.008  # of 256 points for a complex Gaussian of unit energy (Zador's bound: 0.0079)
 VALIDATION_RATES = (1 / 24, 1 / 12, 1 / 6)
 VALIDATION_SNR_DB = (0.0, 10.0, 20.0)
-ERASED = 1e6  # noise power of a symbol that was not received
 
 
 @dataclass(frozen=True)
@@ -69,54 +76,6 @@ class PictureCodeTraining:
         return self.rate * min(1.0, (step + 1) / self.warmup) * max(fall, 0.02)
 
 
-@dataclass(frozen=True)
-class Transmission:
-    """What is drawn for one batch: ``sent`` [B, h, w, features], ``noise`` like it, ``visible`` [B, h, w], float32."""
-
-    sent: torch.Tensor
-    noise: torch.Tensor
-    visible: torch.Tensor
-
-
-def sent_features(order: torch.Tensor, symbols: torch.Tensor, visible: torch.Tensor, features: int) -> torch.Tensor:
-    """Which features are sent: in a part of the blocks one symbol more than in the others.
-
-    Args:
-        order: [B, h, w] from 0 to 1, place of a block within one symbol's turn.
-        symbols: [B] float32, symbols a block on average.
-        visible: [B, h, w] float32.
-        features: number of real features.
-
-    Returns:
-        [B, h, w, features] float32, 0 or 1.
-    """
-    pair = torch.arange(features, device=order.device) // 2
-    return ((pair + order[..., None]) < symbols[:, None, None, None]).float() * visible[..., None]
-
-
-def transmit(
-    model: PictureCode, features: torch.Tensor, way: Transmission, generator: torch.Generator
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Features through the channel: linear estimates and reliability [B, h, w, features], power [B, features]."""
-    energies = quantised_energies(features, way.visible)
-    share = way.sent.sum((1, 2)) / way.visible.sum((1, 2))[:, None].clamp_min(1)
-    power = powers(energies, share)
-    gain = (power / energies).sqrt()[:, None, None]
-    received = features * gain + torch.randn(features.shape, generator=generator) * way.noise.sqrt()
-    reliability = way.sent * (power[:, None, None] / (power[:, None, None] + way.noise))
-    return reliability * received / gain, reliability, power
-
-
-def linear_error(energies: torch.Tensor, way: Transmission, count: int) -> torch.Tensor:
-    """Mean squared error a pixel [B] that the linear code expects for energies [B, 192] of the coefficients."""
-    share = way.sent.sum((1, 2)) / way.visible.sum((1, 2))[:, None].clamp_min(1)
-    noise = way.noise.mean((1, 2, 3))[:, None]
-    leading = energies[:, :count] + 1e-9
-    power = powers(leading, share)
-    left = leading * (1 - share * power / (power + noise))
-    return (left.sum(1) + energies[:, count:].sum(1)) / energies.shape[1]
-
-
 class PictureCodeTrainer:
     """State of a training in ``folder``: networks, moving average, optimiser; found again by name."""
 
@@ -124,8 +83,7 @@ class PictureCodeTrainer:
         self.folder, self.root, self.training = folder, root, training
         self.crops = Crops(root, training.side)
         rng = np.random.default_rng(training.seed)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(training.seed)
+        with initial_values(training.seed):
             components = map(torch.from_numpy, principal_components(self.crops, rng))
             self.model = PictureCode(model, *components)
             self.average = PictureCode(
@@ -204,7 +162,12 @@ class PictureCodeTrainer:
                 continue
             pace, saved = (self.seconds - saved) / len(seen), self.seconds
             loss, gain = np.mean(seen, axis=0)
-            entry = {"step": self.step, "seconds": round(self.seconds, 1), "loss": float(loss), "gain_db": float(gain)}
+            entry: dict[str, Any] = {
+                "step": self.step,
+                "seconds": round(self.seconds, 1),
+                "loss": float(loss),
+                "gain_db": float(gain),
+            }
             if last or self.seconds - validated >= validate_every:
                 validated = self.seconds
                 entry["validation"] = validation.measure(self.average)

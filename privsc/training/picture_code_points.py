@@ -42,7 +42,7 @@ def learn_points(symbols: np.ndarray, rng: np.random.Generator, rounds: int = 80
         rounds: of Lloyd's algorithm.
     """
     points = rng.choice(symbols, 256, replace=False) * np.float32(1.3)
-    count = np.ones(256)
+    count: np.ndarray
     for _ in range(rounds):
         cell = nearest(symbols, points)
         count = np.bincount(cell, minlength=256)
@@ -53,8 +53,8 @@ def learn_points(symbols: np.ndarray, rng: np.random.Generator, rounds: int = 80
     cell = nearest(symbols, points)
     rounding = float(np.mean(np.abs(symbols - points[cell]) ** 2) / np.mean(np.abs(symbols) ** 2))
     prior = np.bincount(cell, minlength=256) / len(cell)
-    points = points / np.sqrt(np.abs(points) ** 2 @ prior)
-    return Points(points.astype(np.complex64), prior.astype(np.float32), rounding)
+    unit = points / np.sqrt(np.abs(points) ** 2 @ prior)
+    return Points(unit.astype(np.complex64), prior.astype(np.float32), rounding)
 
 
 def points_codec(points: Points, steps: int) -> Codec:

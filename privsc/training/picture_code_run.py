@@ -9,11 +9,14 @@ Can be stopped at any time and started again with the same command; more minutes
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from privsc import compute
 from privsc.networks.picture_code import PictureCodeConfig
 from privsc.networks.picture_code_file import save_picture_code
 from privsc.training.picture_code import PictureCodeTrainer, PictureCodeTraining, faster_precision
@@ -56,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     trainer = PictureCodeTrainer(options.state, options.photos, PictureCodeConfig(), PictureCodeTraining())
     if options.minutes > 0:
         low, seconds = faster_precision(trainer)
+        if os.environ.get(compute.VARIABLE, "auto") in compute.FORMATS:
+            low = trainer.model.low_precision = compute.compute_dtype() is torch.bfloat16
         told = ", ".join(f"{name} {value:.3f} s/step" for name, value in seconds.items())
         print(f"{told}: {'bfloat16' if low else 'float32'}; from step {trainer.step}", flush=True)
         trainer.train(60 * options.minutes, lambda text: print(text, flush=True))

@@ -38,9 +38,12 @@ _LEVEL_BITS = 6
 class SoftFrame(Protocol):
     """What the soft path needs of a received body frame (``phy``'s ReceivedFrame has it)."""
 
-    header: Header
-    snr_db: float
-    symbols: np.ndarray | None
+    @property
+    def header(self) -> Header: ...
+    @property
+    def snr_db(self) -> float: ...
+    @property
+    def symbols(self) -> np.ndarray | None: ...
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,7 @@ def _hidden_blocks(hidden: np.ndarray | None, height: int, width: int) -> tuple[
     if wide.shape != (height, width):
         raise PayloadError(f"the mask must be [{height}, {width}] like the picture, got {list(wide.shape)}")
     padded = np.pad(wide, ((0, rows * BLOCK - height), (0, columns * BLOCK - width)), constant_values=True)
-    visible = ~padded.reshape(rows, BLOCK, columns, BLOCK).all((1, 3))
+    visible: np.ndarray = np.any(~padded.reshape(rows, BLOCK, columns, BLOCK), axis=(1, 3))
     if not visible.any():
         raise PayloadError("all of the picture is hidden: there is nothing to send")
     return np.pad(wide, ((0, rows * BLOCK - height), (0, columns * BLOCK - width)), mode="edge"), visible

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from phy.codec.codec import shipped
+from privsc.compute import initial_values
 from privsc.networks.picture_code import PictureCode, PictureCodeConfig, to_blocks
 from privsc.networks.picture_code_file import PictureCodeFile
 from privsc.networks.picture_mixing import Points
@@ -37,8 +38,7 @@ def components() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 def small_model(seed: int = 0, stirred: float = 0.0) -> PictureCode:
     """An untrained model; ``stirred`` gives the last layers, which start at zero, random weights of that size."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with initial_values(seed):
         model = PictureCode(SMALL, *components())
         for layer in (model.encoder.outward, model.decoder.outward):
             torch.nn.init.normal_(layer.weight, std=stirred) if stirred else None

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from phy.codec.codec import CODEC_FOLDER, Codec, available, bytes_to_messages, codec_with_id, messages_to_bytes, shipped
+from phy.codec.codec import CODEC_FOLDER, Codec, available, codec_with_id, shipped
+from phy.codec.packing import bytes_to_messages, messages_to_bytes
 from phy.errors import CodecError
 
 

@@ -14,12 +14,9 @@ from privsc.training import picture_code_run
 from privsc.training.picture_code import (
     PictureCodeTrainer,
     PictureCodeTraining,
-    Transmission,
     faster_precision,
-    linear_error,
-    sent_features,
-    transmit,
 )
+from privsc.training.picture_code_channel import Transmission, linear_error, sent_features, transmit
 from privsc.training.picture_code_data import Crops, hidden_shapes, pet_photos, subject_photos
 from privsc.training.picture_code_points import learn_points, mixed_symbols, points_codec
 from tests.privsc.picture_codes import SMALL, components, picture, small_model
