@@ -1,6 +1,6 @@
 """The radio process: one device, driven over a ZMQ socket by whoever started it.
 
-    /usr/bin/python3 -s -m hardware.process.station --endpoint ipc:///...      (started by hardware.process.client.Station)
+    /usr/bin/python3 -s -m hardware.process.station --endpoint ipc:///...   (started by hardware.process.client)
 
 Messages are those of ``phy.net.messages``: a JSON header and raw buffers. Each request is answered; frames and, once a
 second, statistics are told in between with id 0. It ends when told to, on SIGINT and SIGTERM, and when whoever started

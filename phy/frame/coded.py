@@ -13,8 +13,9 @@ import functools
 
 import numpy as np
 
-from phy.codec.codec import Codec, bytes_to_messages, codec_with_id, messages_per_bytes, messages_to_bytes, opened
+from phy.codec.codec import Codec, codec_with_id, opened
 from phy.codec.outer import OuterCode
+from phy.codec.packing import bytes_to_messages, messages_per_bytes, messages_to_bytes
 from phy.errors import CodecError
 from phy.frame.tx import scrambling
 
