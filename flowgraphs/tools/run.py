@@ -2,7 +2,7 @@
 
     python3 -s -m flowgraphs.tools.run IMAGE --db K.db --out DIR          loopback.grc without a window
     python3 -s -m flowgraphs.tools.run IMAGE --db K.db --window           the same with its window, until that is closed
-    python3 -s -m flowgraphs.tools.run IMAGE --worker tcp://127.0.0.1:5757 --snr 10 --eve-snr 5 --codec ae8x4+outer
+    python3 -s -m flowgraphs.tools.run IMAGE --worker ipc://worker --snr 10 --eve-snr 5 --codec ae8x4+outer
 
 Writes what `privsc run` writes. Runs in the distribution's Python; the worker runs in .venv.
 """
@@ -49,7 +49,7 @@ def worker(database: Path, python: Path = MODELS_PYTHON) -> Iterator[str]:
         str(database),
         "--until-eof",
         "--endpoint",
-        "tcp://127.0.0.1:*",
+        "ipc://*",
     ]
     process = subprocess.Popen(command, cwd=Path.cwd(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
