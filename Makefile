@@ -34,10 +34,10 @@ test: ## all tests
 	@sh scripts/driver.sh if-possible
 	@$(PYTHON) -m pytest
 
-bench: setup ## speed beside that of well-known packages, measured in the same minute
-	@$(PYTHON) -m benchmarks.bench_privsc
-	@$(PYTHON) -m benchmarks.bench_codec
-	@$(RADIO) -m benchmarks.bench_burst
+bench: ## speed beside that of well-known packages, one table of ratios in results/bench
+	@sh scripts/setup.sh radio
+	@sh scripts/driver.sh if-possible
+	@$(PYTHON) -m benchmarks.run
 
 lint: setup ## ruff (rules and format), mypy, and who may import whom
 	@$(PYTHON) -m ruff check .

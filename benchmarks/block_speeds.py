@@ -68,7 +68,7 @@ def encoder(frames: int) -> tuple[float, Spent]:
 
 
 def channel(spacing: int, samples: int = 1 << 22) -> tuple[float, Spent]:
-    """(samples, time) of the Sionna Channel; spacing: samples from knot to knot, 1 for one response that stands still."""
+    """(samples, time) of the Sionna Channel; spacing: samples from knot to knot, 1 for a response that stands still."""
     rng = np.random.default_rng(3)
     knots = 1 if spacing == 1 else 2 + samples // spacing
     taps = (rng.standard_normal((knots, 16, 2)) @ [1, 1j]).astype(np.complex64)
