@@ -127,6 +127,8 @@ class Air:
             elif kind == "statistics":
                 self.told[who] = fields
                 self._on_statistics(who, fields)
+            elif kind == "error":
+                raise StationError(fields["message"])
             elif kind == "gap" and who == BOB:
                 self.gaps.append({key: fields[key] for key in ("at", "lost", "why")})
 
@@ -266,7 +268,10 @@ def reception(frames: list[ReceivedFrame], refusals: Counter[str], k_digest: byt
     images = Counter(one.header.image_id for one in frames)
     chosen = images.most_common(1)[0][0] if images else None
     frames = [one for one in frames if one.header.image_id == chosen]
-    group = assemble_head([one for one in frames if one.header.kind == Kind.HEAD])
+    heads = [one for one in frames if one.header.kind == Kind.HEAD]
+    alike = Counter(map(_shape, heads))  # as repetitions of one head are
+    groups = (assemble_head([one for one in heads if _shape(one) == shape]) for shape, _ in alike.most_common(8))
+    group = next(filter(None, groups), None)
     bodies = [one for one in frames if one.header.kind == Kind.BODY]
     shapes = Counter((one.header.total, one.header.count) for one in bodies)
     if group is not None:
@@ -275,6 +280,8 @@ def reception(frames: list[ReceivedFrame], refusals: Counter[str], k_digest: byt
     total, count = shapes.most_common(1)[0][0] if shapes else (0, 0)
     bodies = [one for one in bodies if (one.header.total, one.header.count) == (total, count)]
     usable = bodies if _survives_errors(group) else [one for one in bodies if one.crc_ok]
+    if group is None:  # nothing says what the body is: no memory for what a header claims of it
+        usable, total = [], 0
     body, body_ok = assemble_body(usable, total)
     exact = {one.header.sequence for one in bodies if one.crc_ok}
     missing = tuple(i for i in range(count) if i not in exact)
@@ -293,6 +300,10 @@ def reception(frames: list[ReceivedFrame], refusals: Counter[str], k_digest: byt
         ),
         refusals=dict(refusals),
     )
+
+
+def _shape(one: ReceivedFrame) -> tuple[int, int, int]:
+    return one.header.codec_id, one.header.total, one.header.count
 
 
 def _survives_errors(group: bytes | None) -> bool:
