@@ -31,7 +31,7 @@ _FIELDS = struct.Struct(">BBHHHI8s")
 
 # Why a frame was refused: the keys of every refusal counter.
 CAUSES = ("non_finite", "no_signal", "cut_off", "header_crc", "version", "kind", "unknown_codec", "impossible_length",
-          "payload_crc", "foreign_image", "duplicate")  # fmt: skip
+          "overlap", "new_length", "payload_crc", "foreign_image", "duplicate")  # fmt: skip
 
 
 class FrameRefused(FrameError):
