@@ -9,7 +9,6 @@ from phy.codec.codec import shipped
 from phy.codec.outer import OuterCode
 from phy.errors import CodecError
 from phy.frame import coded, frame
-from phy.frame.coded import OUTER_FLAG
 from phy.frame.format import ImageFormat
 from phy.frame.frame import Header, Kind
 from phy.frame.tx import modulate_headers
@@ -22,7 +21,7 @@ AE = shipped("ae8x8").codec_id
 
 
 def forged(lengths: list[int], codec_id: int = AE) -> np.ndarray:
-    """Headers of single frames of these payload lengths, one after the other, and nothing behind them: [N] complex64."""
+    """Headers of single frames of these payload lengths, one after the other, nothing behind them: [N] complex64."""
     heads = [Header(Kind.BODY, codec_id, 7, 0, 1, length, bytes(8)) for length in lengths]
     packed = np.frombuffer(b"".join(head.pack() for head in heads), np.uint8).reshape(-1, frame.HEADER_BYTES)
     stub = np.ones((len(heads), 60), np.complex64)
