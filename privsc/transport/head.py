@@ -27,7 +27,7 @@ MAX_INDICES = 32
 MAX_DIM = 4096
 MAX_SECTION = 65_535  # [bytes]
 
-INDICES, MASK, BOXES, VECTORS, POSES = 1, 2, 3, 4, 5  # kinds of section
+INDICES, MASK, BOXES, VECTORS, POSES = 1, 2, 3, 4, 6  # kinds of section; 5 were hints of an older version
 NAMES = {INDICES: "indices", MASK: "mask", BOXES: "boxes", VECTORS: "embedding", POSES: "pose hints"}
 
 _FIXED = struct.Struct("<BBHHIB")  # version, coding, width, height, body length, number of regions
