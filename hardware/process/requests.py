@@ -124,6 +124,7 @@ class Station:
         self.front_end = FrontEnd(correction)
         self.gaps = []
         if params.get("record"):
+            Path(params["record"]).touch(0o600)
             self._file = Path(params["record"]).open("wb", buffering=1 << 20)  # noqa: SIM115 (closed by _close_file)
         radio.start(("rx",), params.get("at"))
         self.receiving = Receiving(
