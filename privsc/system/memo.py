@@ -148,7 +148,7 @@ class RememberingRecovery:
         self,
         received: np.ndarray,
         region: np.ndarray,
-        entities: Sequence[Entity] | None,
+        entities: Sequence[Entity | None] | None,
         *,
         progress: Any = None,
         **options: Any,
