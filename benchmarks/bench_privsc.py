@@ -29,12 +29,12 @@ from privsc.transport.concealment import conceal
 
 
 def compared(what: str, work: Callable, peer: str, other: Callable, rounds: int, note: str = "") -> Row:
-    """Milliseconds by the clock of each, after a call of each that warms up; printed."""
+    """Milliseconds of processor time of each, after a call of each that warms up; printed."""
     for one in (work, other):
         one()
     runs = in_turns({"ours": lambda: timed(work), peer: lambda: timed(other)}, rounds)
-    ours, theirs = (1000 * runs[name].spent.wall for name in ("ours", peer))
-    row = Row(what, ours, peer, theirs, "ms", more=False, note=note)
+    ours, theirs = (1000 * runs[name].spent.processor for name in ("ours", peer))
+    row = Row(what, ours, peer, theirs, "ms of processor time", more=False, note=note)
     print(f"{what:36s} {ours:9.1f} ms   {peer:32s} {theirs:9.1f} ms   ratio {row.ratio:6.2f}   {note}", flush=True)
     return row
 

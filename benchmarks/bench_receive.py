@@ -39,6 +39,7 @@ from phy.net.endpoints import stream_socket
 SIZE = (240, 320)
 SNR = 25.0  # [dB]
 PACKET = 512  # [bytes] of ofdm_rx's packets
+SILENCE = 1 << 18  # samples after the last photograph, timed and not counted
 PEER = "ofdm_rx, QPSK, same ZMQ source"
 _LATEST = 120.0  # [s] after which a photograph counts as lost
 _IDLE = 0.6  # [s] in which a process used hardly any processor time: it has nothing left to do
@@ -65,7 +66,7 @@ def signal(worker: str, images: int) -> tuple[np.ndarray, int]:
         parts.append(impaired(Bursts(clean[None], np.empty((0, 0), np.uint8)), SNR))
         size += len(body)
     client.release()
-    return np.concatenate([*parts, np.zeros(1 << 18, np.complex64)]), size
+    return np.concatenate([*parts, np.zeros(SILENCE, np.complex64)]), size
 
 
 def push(endpoint: str, samples: np.ndarray) -> None:
@@ -163,7 +164,7 @@ def measure(images: int, rounds: int) -> tuple[list[Row], int]:
     print(f"{images} photographs of {SIZE[1]} x {SIZE[0]}, {len(heard) / 1e6:.1f} million samples; {written} written")
     print(f"{'flowgraph':32}{'Msps of processor':>19}{'by the clock':>14}{'payload Mbit/s':>16}  counts")
     figures = {}
-    for title, samples in (("rx_bob_zmq.grc", heard), (PEER, theirs)):
+    for title, samples in (("rx_bob_zmq.grc", heard[:-SILENCE]), (PEER, theirs)):
         spent = runs[title].spent
         rate, payload = len(samples) / spent.processor / 1e6, carried[title] * 8 / spent.processor / 1e6
         figures[title] = rate, payload

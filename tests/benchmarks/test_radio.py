@@ -93,7 +93,7 @@ def test_bench_gnuradio_tiny(tmp_path):
     rows = rows_of(path, module("benchmarks.bench_gnuradio", "12", "--rounds", "1", "--rows", str(path)))
     speeds = [row for row in rows if row.what.startswith("Frame Receiver")]
     assert [row.unit.split()[0] for row in speeds] == ["Msps", "Msps", "payload"] * 3
-    assert all(row.note.startswith(("frames 12 / ", "frames 8 / ")) for row in speeds)
+    assert all(row.note.startswith(("20 dB, frames 12 / ", "25 dB, frames 8 / ")) for row in speeds)
     assert ["offsets" in row.what for row in speeds] == [False] * 6 + [True] * 3
     assert all(row.ours == 12 for row in rows if "at 20 dB" in row.what)
 
