@@ -174,7 +174,11 @@ def _recipe(story: Story, seed: int, steps: int | None, encoder: str, text: str)
 
 
 def run_demo(out: Path, story: Story, seed: int, stage: Stage, steps: int | None = None) -> list[dict[str, Any]]:
-    """A story at each SNR of `SNRS`, Bob and Eve alike; writes fig4.png and report.json and returns their figures."""
+    """A story at each SNR of `SNRS`, Bob and Eve alike; writes fig4.png, report.json and more.
+
+    Returns:
+        The figures of each run, as in report.json. summary.png is fig4.png with the two lowest SNRs only.
+    """
     folder = output_folder(out)
     config = RunConfig.build(seed=seed)
     stage("networks")
@@ -188,6 +192,7 @@ def run_demo(out: Path, story: Story, seed: int, stage: Stage, steps: int | None
             trials.append(receive_trial(sent, seconds, db, networks, at_snr, _labelled(stage, f"{snr:g} dB")))
         stage("pictures")
         results.add("fig4.png", grid_picture(trials, story.truth))
+        results.add("summary.png", grid_picture(trials[:2], story.truth))
         results.add("sent.png", encode_png(sent.image))
         results.add("masked.png", encode_png(sent.guarded.masked))
         results.add("mask.png", encode_png(sent.guarded.mask))
