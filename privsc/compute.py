@@ -126,3 +126,11 @@ def reproducible() -> Iterator[None]:
     """float32 and one thread within, so that a training gives the same result in any worker."""
     with one_thread(), forced(torch.float32):
         yield
+
+
+@contextmanager
+def initial_values(seed: int) -> Iterator[None]:
+    """Layers that are made within begin at values of ``seed``; torch's own generator is then as it was before."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield

@@ -20,7 +20,8 @@ import numpy as np
 from hardware.diagnosis.sight import MATCH, clock_ppm, jumped, levels, preambles, regular, spectrum
 from hardware.diagnosis.train import IMAGE_ID, Train
 from phy.channel.impairments import frequency_offset
-from phy.codec.codec import bytes_to_messages, shipped
+from phy.codec.codec import shipped
+from phy.codec.packing import bytes_to_messages
 from phy.modem.burst import Layout
 from phy.modem.demodulator import BurstFrame
 from phy.modem.stream import StreamReceiver
@@ -263,7 +264,7 @@ class _Examination:
             (
                 "do both ends use the same sample_rate, and this version of the program?",
                 "is it our signal? in the plot's spectrum ours is a flat-topped hump of 0.65 of the sample rate",
-                "I and Q exchanged somewhere (a mixer above the carrier) mirror the spectrum: change the sign of lo_offset",
+                "I and Q exchanged (a mixer above the carrier, say) mirror the spectrum: change the sign of lo_offset",
             ),
         )
 

@@ -193,14 +193,14 @@ def run_demo(out: Path, story: Story, seed: int, stage: Stage, steps: int | None
         stage("pictures")
         results.add("fig4.png", grid_picture(trials, story.truth))
         results.add("summary.png", grid_picture(trials[:2], story.truth))
-        results.add("sent.png", encode_png(sent.image))
-        results.add("masked.png", encode_png(sent.guarded.masked))
-        results.add("mask.png", encode_png(sent.guarded.mask))
+        results.add("sent.png", encode_png(sent.truth.image))
+        results.add("masked.png", encode_png(sent.truth.guarded.masked))
+        results.add("mask.png", encode_png(sent.truth.guarded.mask))
         for snr, trial in zip(SNRS, trials, strict=True):
             results.add(f"received-{snr:g}dB.png", encode_png(trial.bob.heard.image))
             results.add(f"bob-{snr:g}dB.png", encode_png(trial.bob.restored))
             results.add(f"eve-{snr:g}dB.png", encode_png(trial.eve.restored))
-        results.add("report.json", to_json(_report(story, sent.guarded.mask, trials)))
+        results.add("report.json", to_json(_report(story, sent.truth.guarded.mask, trials)))
     return [trial.figures for trial in trials]
 
 

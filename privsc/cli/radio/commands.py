@@ -13,6 +13,7 @@ from privsc.cli.options import OutOption, SeedOption, console, number, stages
 from privsc.cli.radio import record as recording
 from privsc.cli.radio.options import (
     ArgsOption,
+    DcBlockOption,
     EveArgsOption,
     EveProfileOption,
     FrequencyOption,
@@ -21,6 +22,7 @@ from privsc.cli.radio.options import (
     RxArgsOption,
     RxGainOption,
     RxProfileOption,
+    SwapOption,
     TransmitOption,
     TxGainOption,
 )
@@ -98,6 +100,8 @@ def loopback(
     rate: RateOption = None,
     tx_gain: TxGainOption = None,
     rx_gain: RxGainOption = None,
+    dc_block: DcBlockOption = "no",
+    swap_iq: SwapOption = "no",
     transmit: TransmitOption = False,
     snr: Annotated[
         float | None, typer.Option(metavar="DB", help="Es/N0 at Bob; virtual radios only, 15 if left out.")
@@ -137,6 +141,8 @@ def loopback(
         rate=rate,
         tx_gain=tx_gain,
         rx_gain=rx_gain,
+        dc_block=dc_block,
+        swap_iq=swap_iq,
         transmit=transmit,
         eve_noise=eve_noise,
         seed=config.seeds().eve,
