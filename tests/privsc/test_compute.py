@@ -50,6 +50,11 @@ def test_this_processor_is_timed_once_and_what_it_lacks_is_not_timed():
         assert compute._seconds(torch.float32) > 0
 
 
+def test_a_training_step_is_timed_where_gradients_are_off():
+    with torch.no_grad():
+        assert compute._seconds(torch.float32) > 0
+
+
 def test_the_environment_overrules_the_timing_and_forced_overrules_both(processor, monkeypatch):
     processor(Timing("AVX2", False, None, None))
     monkeypatch.setenv(compute.VARIABLE, "bfloat16")
