@@ -44,7 +44,7 @@ def build() -> Path:
     cache = folder / "CMakeCache.txt"
     if cache.is_file() and f"CMAKE_HOME_DIRECTORY:INTERNAL={SOURCE.resolve()}\n" not in cache.read_text():
         shutil.rmtree(folder)  # of a version that lay elsewhere
-    for command in (["cmake", "-S", SOURCE, "-B", folder, "-Wno-dev"], ["cmake", "--build", folder]):
+    for command in (["cmake", "-S", str(SOURCE), "-B", str(folder), "-Wno-dev"], ["cmake", "--build", str(folder)]):
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST)
         except subprocess.TimeoutExpired:

@@ -59,7 +59,18 @@ app.command(epilog="Example: privsc worker all --db K.db")(worker.worker)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code."""
+    """Run the command line and return its exit code.
+
+    What a command makes is for its owner alone, whatever the umask: K, photographs, recordings and figures of them.
+    """
+    mask = os.umask(0o077)
+    try:
+        return _run(arguments)
+    finally:
+        os.umask(mask)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     set_waiting_policy()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # every network is on this machine; nothing asks the hub
     warnings.showwarning = _notice
