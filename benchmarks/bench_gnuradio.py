@@ -23,6 +23,7 @@ from flowgraphs.parts import pdu
 from flowgraphs.parts.channel import epsilon, frequency_offset, noise_voltage, taps
 from phy.frame.frame import Kind, split
 from phy.frame.framing import Framing
+from phy.modem.waveform import BurstWaveform
 
 PACKET = 96  # [bytes]
 SNRS = (20.0, 15.0, 10.0, 5.0)  # [dB]

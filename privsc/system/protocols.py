@@ -41,6 +41,11 @@ class Knowledge(Protocol):
 class GuardLike(Protocol):
     """Finds entities of K and removes them (`privsc.guard.guard.Guard`)."""
 
+    @property
+    def identity(self) -> str:
+        """Of the image encoder; K must have been made with the same."""
+        ...
+
     def __call__(self, image: NDArray[np.uint8], entities: Sequence[Entity]) -> GuardResult: ...
 
     def hint(self, image: NDArray[np.uint8], region: NDArray[np.bool_], entity: Entity) -> PoseHint | None:
@@ -63,6 +68,11 @@ class GuardLike(Protocol):
 class RecoveryLike(Protocol):
     """Paints removed regions (`privsc.recovery.recovery.Recovery`)."""
 
+    @property
+    def identity(self) -> str:
+        """Of the generator."""
+        ...
+
     def __call__(
         self,
         received: NDArray[np.uint8],
@@ -82,7 +92,8 @@ class RecoveryLike(Protocol):
 class TextEncoderLike(Protocol):
     """Prompt to text embedding i (`privsc.networks.text_encoder.TextEncoder`)."""
 
-    identity: str
+    @property
+    def identity(self) -> str: ...
 
     def embed(self, prompt: str) -> NDArray[np.float32]:
         """[d] float32 of unit norm."""
@@ -92,6 +103,7 @@ class TextEncoderLike(Protocol):
 class ImageEncoderLike(Protocol):
     """Picture to patch features (`privsc.networks.image_encoder.Encoder`)."""
 
-    identity: str
+    @property
+    def identity(self) -> str: ...
 
     def __call__(self, image: NDArray[np.uint8]) -> Any: ...

@@ -22,17 +22,13 @@ BOX = (14, 10, 44, 36)
 
 
 class RankingGuard(BoxGuard):
-    """Finds whose colour is in the box, and tells in which order it would name entities."""
+    """Finds whose colour is in the box, and names the closest colour."""
 
     def __call__(self, image, entities):
         x0, y0, x1, y1 = BOX
         mask = np.zeros(image.shape[:2], bool)
         mask[y0:y1, x0:x1] = True
         return BoxGuard({self.identify(image, entities, mask).name: BOX})(image, entities)
-
-    def rank(self, image, entities, mask=None):
-        known = self.identify(image, entities, mask)
-        return sorted(entities, key=lambda entity: known is None or entity.name != known.name)
 
 
 def use_fakes(pause: float = 0.0) -> list[str]:
