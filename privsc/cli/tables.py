@@ -14,10 +14,9 @@ def receivers_table(rows: list[dict[str, Any]]) -> Table:
     """Bob and Eve of one or several runs, a line each."""
     from privsc.system.report import decibel
 
+    table = Table("SNR", "who", "message errors", "PSNR", "private PSNR", "SSIM", "private SSIM", "recognised as")
     ways = sorted({figures["link"]["synchronisation"] for figures in rows})
-    table = Table(
-        "SNR", "who", "message errors", "PSNR", "private PSNR", "SSIM", "private SSIM", "recognised as", caption=caption
-    )
+    table.caption = f"frame synchronisation: {', '.join(ways)}"
     for figures in rows:
         link = figures["link"]
         for who, snr, rate in (
