@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phy.codec.codec import Codec, bytes_to_messages
+from phy.codec.codec import Codec
+from phy.codec.packing import bytes_to_messages
 from phy.frame import frame
 from phy.frame.assembly import ReceivedImage
 from phy.frame.received import ReceivedFrame

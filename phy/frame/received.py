@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phy.codec.codec import Codec, codec_with_id, messages_to_bytes
+from phy.codec.codec import Codec, codec_with_id
+from phy.codec.packing import messages_to_bytes
 from phy.frame.frame import CRC_BYTES, Header, crc_ok
 from phy.frame.tx import scrambling
 
@@ -16,7 +17,7 @@ class ReceivedFrame:
     """A frame whose header is valid.
 
     body: [P + 4] uint8, payload and CRC as decided; start: sample index; snr_db: [dB] after combining; symbols: [M n]
-    complex64 equalised payload (head frames only, for combining repetitions).
+    complex64 equalised payload, still scrambled: of head frames, for combining repetitions, of features, and of bursts.
     """
 
     header: Header

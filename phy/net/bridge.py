@@ -21,7 +21,7 @@ import numpy as np
 import zmq
 
 from phy.errors import LinkError
-from phy.net.endpoints import stream_socket
+from phy.net.endpoints import EndpointError, check_loopback, stream_socket
 
 MESSAGE = 1 << 16  # [samples]
 HIGH_WATER = 16  # messages, either side
@@ -47,11 +47,15 @@ class Bridge:
         try:
             self._out = self._open(zmq.PUSH, tx)
             self._in = {name: self._open(zmq.PULL, place) for name, place in self.receivers.items()}
+        except EndpointError:
+            self.close()
+            raise
         except zmq.ZMQError as error:
             self.close()
             raise BridgeError(f"{tx}: cannot open the bridge ({error}); is another program there?") from error
 
     def _open(self, kind: int, endpoint: str) -> zmq.Socket:
+        check_loopback(endpoint)
         socket = stream_socket(self._context, kind, HIGH_WATER)
         socket.bind(endpoint) if kind == zmq.PUSH else socket.connect(endpoint)
         return socket

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from privsc.errors import EntityError
 from privsc.guard.strangers import load_strangers
 from privsc.images.regions import bounding_box, dilate, intersection_over_union
 from privsc.knowledge.detection import Detection, GuardResult, Identity
@@ -123,10 +124,22 @@ class Guard:
         return self._encoder
 
     def threshold(self, entity: Entity) -> float:
-        """Gamma for one entity."""
+        """Gamma for one entity.
+
+        Raises:
+            EntityError: where K names one that no calibration gives; a high one would hide nobody.
+        """
         if self._gamma is not None:
             return self._gamma
-        return GAMMA if entity.gamma is None else entity.gamma
+        if entity.gamma is None:
+            return GAMMA
+        low, high = self._encoder.gamma_range
+        if not low - 1e-6 <= entity.gamma <= high + 1e-6:
+            raise EntityError(
+                f"{entity.name}: gamma in K must be {low:g} to {high:g}, as enrolment with this encoder sets it; got "
+                f"{entity.gamma:g}: this K was edited or made by another version, enrol the entity again"
+            )
+        return entity.gamma
 
     def __call__(self, image: NDArray[np.uint8], entities: Sequence[Entity]) -> GuardResult:
         """Algorithm 1 on HWC uint8: every entity of K that is in the picture is masked and listed, best first."""
@@ -194,9 +207,20 @@ class Guard:
                 kept.append(detection)
         return tuple(kept)
 
-    def hint(self, image: NDArray[np.uint8], region: NDArray[np.bool_], entity: Entity) -> Any:
-        """How a sample of S_k lies over an entity in HWC uint8, as ``fit`` says; None without it."""
-        return None if self._fit is None else self._fit(image, region, entity)
+    def hint(
+        self,
+        image: NDArray[np.uint8],
+        region: NDArray[np.bool_],
+        entity: Entity,
+        removed: NDArray[np.bool_] | None = None,
+    ) -> Any:
+        """How a sample of S_k lies over an entity in HWC uint8, as ``fit`` says; None without it.
+
+        Args:
+            region: [H, W] bool, its silhouette.
+            removed: [H, W] bool, what is taken out for it, None where that is the silhouette.
+        """
+        return None if self._fit is None else self._fit(image, region, entity, removed)
 
     def rank(
         self, image: NDArray[np.uint8], entities: Sequence[Entity], mask: NDArray[np.bool_] | None = None

@@ -35,6 +35,7 @@ from privsc.system.chain import Sent
 _SETTLE = 0.3  # [s] a receiver runs before something is sent, and after
 _SETTLE_REAL = 1.0  # [s] the same of real radios: buffers of their drivers hold up to half a second
 _MEETS_WITHIN = 10.0  # [s]
+_MOST_HELD = 1 << 29  # [bytes] of frames that an ear keeps
 _MOST_BLOCKS = 512  # of a ring: 256 MiB
 
 Statistics = Callable[[str, dict[str, Any]], None]
@@ -42,11 +43,14 @@ Statistics = Callable[[str, dict[str, Any]], None]
 
 @dataclass
 class Ear:
-    """What one chain heard. events: the fields of its frames, in order; frames: the frames themselves."""
+    """What one chain heard. events: the fields of its frames, in order; frames: the frames themselves, as far as they
+    fit into half a GiB; left_out: how many did not."""
 
     events: list[dict[str, Any]] = field(default_factory=list)
     frames: list[ReceivedFrame] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
+    left_out: int = 0
+    held: int = 0  # [bytes]
 
     def reception(self) -> Reception:
         """The images that its frames are of."""
@@ -54,6 +58,10 @@ class Ear:
 
     def take(self, fields: dict[str, Any], buffers: dict[str, np.ndarray]) -> None:
         """A frame event."""
+        self.held += 2048 + sum(one.nbytes for one in buffers.values())
+        if self.held > _MOST_HELD:
+            self.left_out += 1
+            return
         header = Header.unpack(buffers["header"].tobytes())
         symbols = buffers["symbols"].view(np.complex64) if "symbols" in buffers else None
         self.frames.append(
@@ -122,6 +130,8 @@ class Air:
             elif kind == "statistics":
                 self.told[who] = fields
                 self._on_statistics(who, fields)
+            elif kind == "error":
+                raise StationError(fields["message"])
             elif kind == "gap" and who == BOB:
                 self.gaps.append({key: fields[key] for key in ("at", "lost", "why")})
 
@@ -153,6 +163,7 @@ class Air:
                 frames=self._frames,
                 blocks=blocks,
                 record=str(record.absolute()) if record and who == BOB else None,
+                front_end=self.setup.correction.as_dict(),
             )
         self._meet()
         self.wait(self._settle)

@@ -114,6 +114,7 @@ def radio_figures(air: Air, ended: dict[str, dict[str, Any]]) -> dict[str, Any]:
             "samples": ended[place]["samples"],
             "payload_sha256": payload_digest(ear),
             "own_capture": who in ended,
+            "front_end": {**(ended[place].get("front_end") or {}), "swapped_iq": summary.get("swapped")},
         }
     return told
 
@@ -156,6 +157,8 @@ def save(
     heard = [frame.header.k_digest.hex() for frame in air.ears[BOB].frames[:1]]
     fields = {
         "profile": setup.bob.name,
+        "signal_rate": setup.bob.sample_rate,
+        "front_end": setup.correction.as_dict(),
         "settings": air.actual[BOB],
         "codec": config.codec if config else None,
         "coding": config.coding if config else None,

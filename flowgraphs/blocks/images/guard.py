@@ -20,7 +20,7 @@ class guard(worker_block):
 
     def __init__(
         self,
-        endpoint: str = "tcp://127.0.0.1:5757",
+        endpoint: str = "ipc://worker",
         coding: str = "pixels",
         quality: int = 80,
         max_side: int = 640,
