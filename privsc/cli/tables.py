@@ -15,6 +15,8 @@ def receivers_table(rows: list[dict[str, Any]]) -> Table:
     from privsc.system.report import decibel
 
     table = Table("SNR", "who", "message errors", "PSNR", "private PSNR", "SSIM", "private SSIM", "recognised as")
+    ways = sorted({figures["link"]["synchronisation"] for figures in rows})
+    table.caption = f"frame synchronisation: {', '.join(ways)}"
     for figures in rows:
         link = figures["link"]
         for who, snr, rate in (

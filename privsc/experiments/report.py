@@ -78,7 +78,8 @@ def _page(
     lead = (
         f"{len(rows)} transmissions of {len(photos)} photographs of {len(subjects)} subjects, over "
         f"{', '.join(f'{len(v)} × {name}' for name, v in experiment.axes.items()) or 'one point'}. Entity found "
-        f"and hidden in {len(photos) - missed} of {len(photos)} photographs."
+        f"and hidden in {len(photos) - missed} of {len(photos)} photographs. Frame synchronisation of the receivers: "
+        f"{', '.join(sorted({str(row['link_synchronisation']) for row in rows}))}."
     )
     bands = "bands (bars of curves after the first)" if experiment.series else "bands"
     return page.render(

@@ -68,8 +68,9 @@ def read(reception: Reception, k_digest: bytes | None = None, grey_size: tuple[i
     Nothing that was received raises: a head or body that cannot be read gives a grey image and the reason.
     """
     image = reception.best(k_digest)
+    head: payload.Head | None = None
     failure: str | None = "the head of the payload was lost"
-    head, exact_only = None, False
+    exact_only = False
     if image is not None and image.head is not None:
         try:
             head, failure = payload.Head.from_bytes(image.head), None

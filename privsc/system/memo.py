@@ -22,6 +22,7 @@ from privsc.hints.pose_hint import PoseHint
 from privsc.knowledge.database import Database
 from privsc.knowledge.entity import Entity
 from privsc.system.chain import Sent
+from privsc.system.protocols import GuardLike, Progress, RecoveryLike
 from privsc.system.trial import LinkCarrier
 
 KEEP = 32  # results of each kind, some MB at most each
@@ -104,7 +105,7 @@ class FrozenDatabase(Database):
 class RememberingGuard:
     """A guard that has seen the picture before. K must stay what it is while this lives."""
 
-    def __init__(self, guard: Any) -> None:
+    def __init__(self, guard: GuardLike) -> None:
         self._guard = guard
         self._found, self._ranked, self._hinted = Memory(), Memory(), Memory()
 
@@ -137,7 +138,7 @@ def _who(entities: Sequence[Entity]) -> tuple[Any, ...]:
 class RememberingRecovery:
     """A recovery that has painted the picture before."""
 
-    def __init__(self, recovery: Any) -> None:
+    def __init__(self, recovery: RecoveryLike) -> None:
         self._recovery = recovery
         self.memory = Memory()
 
@@ -150,7 +151,7 @@ class RememberingRecovery:
         region: np.ndarray,
         entities: Sequence[Entity | None] | None,
         *,
-        progress: Any = None,
+        progress: Progress | None = None,
         **options: Any,
     ) -> np.ndarray:
         known = None if entities is None else tuple(entities)

@@ -43,7 +43,7 @@ class GuardLike(Protocol):
 
     @property
     def identity(self) -> str:
-        """Of its image encoder, as K remembers it."""
+        """Of the image encoder; K must have been made with the same."""
         ...
 
     def __call__(self, image: NDArray[np.uint8], entities: Sequence[Entity]) -> GuardResult: ...
@@ -77,6 +77,11 @@ class GuardLike(Protocol):
 class RecoveryLike(Protocol):
     """Paints removed regions (`privsc.recovery.recovery.Recovery`)."""
 
+    @property
+    def identity(self) -> str:
+        """Of the generator."""
+        ...
+
     def __call__(
         self,
         received: NDArray[np.uint8],
@@ -96,7 +101,8 @@ class RecoveryLike(Protocol):
 class TextEncoderLike(Protocol):
     """Prompt to text embedding i (`privsc.networks.text_encoder.TextEncoder`)."""
 
-    identity: str
+    @property
+    def identity(self) -> str: ...
 
     def embed(self, prompt: str) -> NDArray[np.float32]:
         """[d] float32 of unit norm."""
@@ -106,6 +112,7 @@ class TextEncoderLike(Protocol):
 class ImageEncoderLike(Protocol):
     """Picture to patch features (`privsc.networks.image_encoder.Encoder`)."""
 
-    identity: str
+    @property
+    def identity(self) -> str: ...
 
     def __call__(self, image: NDArray[np.uint8]) -> Any: ...

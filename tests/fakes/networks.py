@@ -16,6 +16,8 @@ BOX = (20, 16, 60, 56)  # where Vicky is in the fixture `image`
 
 
 class BoxGuard:
+    identity = "encoder"
+
     def __init__(self, boxes: dict[str, tuple[int, int, int, int]]):
         self.boxes = boxes
 
@@ -47,6 +49,8 @@ class BoxGuard:
 
 
 class ColourRecovery:
+    identity = "colours"
+
     def __init__(self):
         self.calls = []
 

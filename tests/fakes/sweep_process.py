@@ -22,7 +22,7 @@ BOX = (14, 10, 44, 36)
 
 
 class RankingGuard(BoxGuard):
-    """Finds whose colour is in the box."""
+    """Finds whose colour is in the box, and names the closest colour."""
 
     def __call__(self, image, entities):
         x0, y0, x1, y1 = BOX

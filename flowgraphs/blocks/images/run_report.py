@@ -131,6 +131,8 @@ class run_report(worker_block):
         codec, _ = named(sent["codec"])
         figures = {
             "channel": self.channel,
+            "waveform": "burst",
+            "synchronisation": "blind",
             "snr_db": self.snr_db,
             "eve_snr_db": self.eve_snr_db,
             "codec": sent["codec"],
