@@ -79,7 +79,8 @@ class Station:
         self.tell({"event": "statistics", **self._statistics(), "waits": self._waits.read()})
         for thread in (self.receiving, self.sending):
             if thread is not None and thread.error is not None:
-                self.tell({"event": "error", "message": str(thread.error)})
+                told = " ".join(str(thread.error).split()) or type(thread.error).__name__
+                self.tell({"event": "error", "message": told})
 
     def _statistics(self) -> dict[str, Any]:
         assert self.radio is not None
