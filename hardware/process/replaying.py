@@ -115,8 +115,8 @@ def find_rate(
             one.push(block)
         done += len(block)
         progress(done, whole)
-        if (rate := best()) is not None:
-            return rate
+        if (found := best()) is not None:
+            return found
     for one in looks.values():
         one.finish()
     return best()

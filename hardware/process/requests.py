@@ -21,6 +21,7 @@ from hardware.process.chain import Chain, frame_event
 from hardware.process.priority import hurry
 from hardware.process.replaying import Reception, find_rate, make_chains, replay
 from hardware.process.streaming import Gap, Receiving, Sending, statistics, to_complex
+from hardware.process.waits import Waits
 from hardware.profiles.profile import from_dict
 from hardware.recordings.samples import SampleSource
 from phy.modem.demodulator import BurstFrame
@@ -49,6 +50,7 @@ class Station:
         self._loaded: list[np.ndarray] = []
         self._file: BinaryIO | None = None
         self._next_statistics = 0.0
+        self._waits = Waits()
 
     def request(self, message: messages.Message) -> Answer:
         """Do what a request asks. Raises HardwareError with the one line that its sender is told."""
@@ -74,10 +76,11 @@ class Station:
         if now < self._next_statistics or (self.receiving is None and self.sending is None):
             return
         self._next_statistics = now + 1.0
-        self.tell({"event": "statistics", **self._statistics()})
+        self.tell({"event": "statistics", **self._statistics(), "waits": self._waits.read()})
         for thread in (self.receiving, self.sending):
             if thread is not None and thread.error is not None:
-                self.tell({"event": "error", "message": str(thread.error)})
+                told = " ".join(str(thread.error).split()) or type(thread.error).__name__
+                self.tell({"event": "error", "message": told})
 
     def _statistics(self) -> dict[str, Any]:
         assert self.radio is not None

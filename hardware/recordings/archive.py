@@ -43,7 +43,7 @@ def read(path: Path, channel: int = 0, sample_rate: float | None = None) -> Reco
     members = _members(path, size)
     metas = [name for name in members if name.endswith(".sigmf-meta")]
     if len(metas) != 1:
-        told = ", ".join(sorted(Path(name).name[:60] for name in metas)[:5]) or "none"
+        told = ", ".join(sorted(repr(Path(name).name[:60]) for name in metas)[:5]) or "none"
         raise RecordingError(f"{path}: must hold one recording (a .sigmf-meta); got {told}; unpack it and name one")
     offset, length = members[metas[0]]
     if length > metadata.MAX_BYTES:
@@ -51,13 +51,14 @@ def read(path: Path, channel: int = 0, sample_rate: float | None = None) -> Reco
     with path.open("rb") as file:
         file.seek(offset)
         text = file.read(length)
-    where = f"{path}, {Path(metas[0]).name[:80]}"
+    inside = Path(metas[0]).name[:80]
+    where = f"{path}, {inside if inside.isprintable() else repr(inside)}"
     described = metadata.parsed(text, where)
 
     def find(name: str) -> tuple[Path, int, int]:
         wanted = _beside(metas[0], name)
         if wanted not in members:
-            raise RecordingError(f"{path}: holds no {wanted[:100]}, which its metadata speaks of")
+            raise RecordingError(f"{path}: holds no {wanted[:100]!r}, which its metadata speaks of")
         return path, *members[wanted]
 
     default = Path(metas[0]).name.removesuffix(".sigmf-meta") + ".sigmf-data"

@@ -124,7 +124,7 @@ def described(
 def _dataset(everywhere: Mapping[str, Any], where: str, default: str) -> str:
     """Name of the file with the samples: beside the metadata, nowhere else."""
     name = everywhere.get("core:dataset", default)
-    good = isinstance(name, str) and 0 < len(name) <= 255 and name not in (".", "..")
+    good = isinstance(name, str) and 0 < len(name) <= 255 and name not in (".", "..") and name.isprintable()
     if not good or any(one in name for one in ("/", "\\", "\0")):
         raise RecordingError(f"{where}: core:dataset must name a file of the same folder; got {str(name)[:60]!r}")
     return str(name)

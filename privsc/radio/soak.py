@@ -42,11 +42,32 @@ def train(codec: str = "image8x4") -> tuple[np.ndarray, int]:
     return unit_energy_transmitter(Layout(), _GAP).stream(symbols), len(payloads)
 
 
+@dataclass(frozen=True)
+class Moment:
+    """A second in which a device lost something. at: [s]; lost: {"underflow": 2, ...}; waits: what the computer did in
+    that second, as ``hardware.process.waits`` tells it."""
+
+    at: float
+    lost: dict[str, int]
+    waits: dict[str, float]
+
+    def line(self) -> str:
+        """For the report."""
+        lost = ", ".join(f"{count} x {name}" for name, count in self.lost.items())
+        waits = self.waits
+        return (
+            f"at {self.at:.0f} s: {lost}; in that second a thread waited {waits['waited_ms']:.0f} ms for a processor, "
+            f"the host took {waits['stolen_ms']:.0f} ms, {waits['major_faults']:.0f} pages came from a disk"
+        )
+
+
 @dataclass
 class Soaked:
     """seconds: of streaming; memory: [(seconds, KiB)] of the radio process, handles: its (threads, open files) at the
     same times; injected, overflows: counts; frames, good, skipped: of Bob's chain; samples: received; behind: samples
-    dropped because the chain was too slow; hurried: the process has priority."""
+    dropped because the chain was too slow; tardy: underflows for which samples were there and the virtual driver's own
+    thread was late; moments: when something was lost; waited_ms: the longest wait of a thread in any second; hurried:
+    the process has priority."""
 
     seconds: float
     sample_rate: float
@@ -64,7 +85,11 @@ class Soaked:
     skipped: int = 0
     cpu_seconds: float = 0.0
     hurried: bool = False
+    tardy: int = 0
+    moments: list[Moment] = field(default_factory=list)
+    waited_ms: float = 0.0
     begun: float = field(default_factory=time.monotonic)
+    counts: dict[str, int] = field(default_factory=dict)
 
     @property
     def hit(self) -> int:
@@ -90,6 +115,10 @@ class Soaked:
             f"processor: {100 * self.cpu_seconds / self.seconds:.0f} % of one core for Bob's device and chain; "
             f"priority {'granted' if self.hurried else 'refused by the system (see hardware/README.md)'}",
         ]
+        told.append(f"longest wait of a thread for the processor within a second: {self.waited_ms:.0f} ms")
+        told += [one.line() for one in self.moments[:20]]
+        if self.underflows and self.tardy:
+            told.append(f"{self.tardy} of the underflows had samples: the driver's thread got no processor in time")
         if self.injected:
             told.append(f"{self.overflows} overflows cost {self.hit} frames")
         if (grown := self.growth()) is not None:
@@ -160,6 +189,7 @@ def run_soak(
         told.seconds, told.cpu_seconds = time.monotonic() - begun, _cpu(pid) - before
         ended = air.finish(settle=0.0)[BOB]  # the last frame is cut off, not missing: nothing after it shows a gap
         silent = sender.ask("silence")["counts"]
+        told.tardy = int(sender.ask("sensors").get("tx_tardy", "0"))
     chain = ended["chains"][BOB]
     told.frames, told.good, told.skipped = chain["frames"], chain["crc_ok"], chain["skipped"]
     told.overflows, told.samples = ended["radio"].get("overflow", 0), ended["samples"]
@@ -169,9 +199,20 @@ def run_soak(
 
 
 def _note(told: Soaked, who: str, fields: dict[str, Any], line: Any) -> None:
+    at = time.monotonic() - told.begun
     if who == BOB:
-        told.memory.append((time.monotonic() - told.begun, fields["memory_kib"]))
+        told.memory.append((at, fields["memory_kib"]))
         told.handles.append((fields["threads"], fields["files"]))
+    waits = fields["waits"]
+    told.waited_ms = max(told.waited_ms, waits["waited_ms"])
+    lost = {}
+    for name in ("underflow", "overflow", "late"):
+        now, key = fields["radio"].get(name, 0), f"{who} {name}"
+        if new := now - told.counts.get(key, 0):
+            lost[name] = new
+        told.counts[key] = now
+    if lost and len(told.moments) < 1000:
+        told.moments.append(Moment(at, lost, waits))
     if line is not None:
         line(who, fields)
 

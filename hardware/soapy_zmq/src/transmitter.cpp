@@ -94,7 +94,7 @@ int Transmitter::activate()
     if (active) return 0;
     newStream();
     writerInBurst = false;
-    underflows = lates = clipped = droppedPackets = 0;
+    underflows = tardy = lates = clipped = droppedPackets = 0;
     statusCount = 0;
     timeoutsLeft = options.timeouts;
     staged.clear();
@@ -319,6 +319,7 @@ bool Transmitter::step(std::unique_lock<std::mutex> &lock)
         return true;
     }
     if (airOf(next) < Real(now)) { // it came, but after its time
+        tardy += used >= fifo.size() / 2; // it was there: this thread got no processor in time
         dry(now);
         return true;
     }

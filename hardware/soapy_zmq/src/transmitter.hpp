@@ -44,7 +44,7 @@ public:
     int write(const void *buffer, size_t count, int flags, long long timeNs, long timeoutUs);
     int status(int &flags, long long &timeNs, long timeoutUs);
 
-    std::atomic<uint64_t> underflows{0}, lates{0}, clipped{0}, droppedPackets{0};
+    std::atomic<uint64_t> underflows{0}, tardy{0}, lates{0}, clipped{0}, droppedPackets{0};
 
 private:
     struct Segment {

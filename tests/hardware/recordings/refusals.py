@@ -140,6 +140,7 @@ REFUSED = [
     Refusal("channel 3 of 1", sigmf("ci16_le"), "--channel must be below 1", ("--channel", "3")),
     Refusal("more trailing bytes than bytes", _set("core:trailing_bytes", 1 << 40), "core:trailing_bytes is"),
     Refusal("dataset elsewhere", _set("core:dataset", "../secret"), "must name a file of the same folder"),
+    Refusal("a dataset's name with an escape", _set("core:dataset", "a\x1b[2J"), r"got 'a\x1b[2J'"),
     Refusal("metadata only", _set("core:metadata_only", True), "has no samples"),
     Refusal("a wrong checksum", _set("core:sha512", "00" * 64), "do not match core:sha512"),
     Refusal("captures beyond the end", _begins(10**9), "is cut off"),
@@ -163,7 +164,7 @@ REFUSED = [
     Refusal(
         "an archive of two",
         _packed(("a.sigmf-meta", tarfile.REGTYPE, _META), ("b.sigmf-meta", tarfile.REGTYPE, _META)),
-        "must hold one recording",
+        "must hold one recording (a .sigmf-meta); got 'a.sigmf-meta', 'b.sigmf-meta'",
     ),
     Refusal("an archive whose header has 8 GiB", _long_header, "a header of the archive asks for"),
     Refusal("a WAV that is none", _file("r.wav", bytes(400)), "is no WAV file"),
