@@ -24,7 +24,7 @@ with (
     known = k.add(puppy)
     stolen.add(make_entity("somebody", album.enrolled()[:1]))  # the first of the four photographs of K, nothing else
     for mask in ("silhouette", "box"):
-        sent = Transmitter(models.guard, k, link.transmitter(), mask=mask, hint="none").send(album.scene())
+        sent = Transmitter(models.guard, k, link.transmitter(), mask=mask, hint="none").send(album.scene()[::2, ::2])
         samples = link.channel_at(snr_db=20, seed=2)(sent.iq)
         attackers = {
             "no word": Eavesdropper(link.receiver(), models.recovery),
