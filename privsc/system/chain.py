@@ -164,8 +164,10 @@ class Transmitter:
         entities = self.database.by_index([detection.index for detection in detections])
         poses: list[PoseHint] = []
         for detection, entity in zip(detections, entities, strict=True):
-            region = detection.mask if detection.silhouette is None else detection.silhouette
-            pose = self.guard.hint(image, region, entity)
+            if detection.silhouette is None:
+                pose = self.guard.hint(image, detection.mask, entity)
+            else:  # the hint must not tell a silhouette that the gap hides
+                pose = self.guard.hint(image, detection.silhouette, entity, detection.mask)
             if pose is None:
                 return []
             poses.append(pose)

@@ -42,7 +42,7 @@ def photo(tmp_path: Path) -> Path:
 def worker(tmp_path_factory: pytest.TempPathFactory):
     """Endpoint of a worker process with fakes for networks."""
     folder = str(tmp_path_factory.mktemp("worker"))
-    command = [sys.executable, "-m", "tests.fakes.worker_process", folder, "tcp://127.0.0.1:*"]
+    command = [sys.executable, "-m", "tests.fakes.worker_process", folder, "ipc://*"]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     yield json.loads(process.stdout.readline())["endpoint"]
     process.stdin.close()
