@@ -7,7 +7,7 @@ unexport PYTHONPATH PYTHONHOME# set by others (ROS) for their own Python
 export CONSTRAINTS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo radio-demo companion driver test bench lint wheel
+.PHONY: help setup demo radio-demo companion driver test bench lint wheel docs
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /	/'
@@ -51,3 +51,9 @@ lint: setup ## ruff (rules and format), mypy, and who may import whom
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
 	@PYTHONPATH=. .venv/bin/lint-imports
+
+docs: setup ## the documentation as a site in build/site, with the published figures in its tables
+	@$(PYTHON) -c "import mkdocs, material, mkdocstrings" 2>/dev/null || \
+		$(PYTHON) -m pip install --quiet --disable-pip-version-check -e ".[docs]"
+	@$(PYTHON) -m scripts.tables --check
+	@$(PYTHON) -m mkdocs build --strict

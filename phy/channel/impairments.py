@@ -109,7 +109,7 @@ def dc_offset(x: np.ndarray, offset: complex) -> np.ndarray:
 
 
 def gain_steps(x: np.ndarray, positions: np.ndarray, gains_db: np.ndarray) -> np.ndarray:
-    """Gain gains_db[i] [dB] from sample positions[i] on (ascending), 0 dB before the first: an AGC that steps."""
+    """Gain ``gains_db[i]`` in dB from sample ``positions[i]`` on (ascending), 0 dB before: an AGC that steps."""
     x = _samples(x)
     positions, gains_db = np.asarray(positions, np.int64), np.asarray(gains_db, float)
     if positions.shape != gains_db.shape or positions.ndim != 1 or np.any(np.diff(positions) < 0):

@@ -19,7 +19,8 @@ def psnr(reference: np.ndarray, image: np.ndarray, mask: np.ndarray | None = Non
     eq. (7) prints 255 · C · H · W, which does not keep its value below 1.
 
     Args:
-        reference, image: [H, W, 3] uint8.
+        reference: [H, W, 3] uint8.
+        image: [H, W, 3] uint8.
         mask: [H, W] bool, None for the whole image.
 
     Returns:

@@ -242,8 +242,11 @@ class Eavesdropper:
     """Eve: Bob's radio and networks, no K; of what was hidden she may know the class word.
 
     Args:
-        link, recovery, grey_size, options: as Bob's.
+        link: as Bob's.
+        recovery: as Bob's.
         class_word: None where she knows none.
+        grey_size: as Bob's.
+        options: as Bob's.
     """
 
     def __init__(
