@@ -189,13 +189,13 @@ def fit_pose(
     chosen = int(error.argmin())
     number, mirrored = finalists[chosen]
     scale, shift = frame_in_photo(samples[number][1], mirrored)
-    matrix = state.matrix[chosen].numpy() * scale[:, None]
-    matrix[:, 2] += shift
+    placed = state.matrix[chosen].numpy() * scale[:, None]
+    placed[:, 2] += shift
     hint = PoseHint(
         number,
         mirrored,
         box,
-        matrix,
+        placed,
         state.flow[chosen].numpy().clip(-0.49, 0.49) * scale[:, None, None],
         state.gain[chosen].exp().flatten().numpy(),
         state.offset[chosen].flatten().numpy(),
