@@ -67,9 +67,10 @@ def _seconds(dtype: torch.dtype) -> float:
     x = torch.randn(4, 96, 24, 24, generator=generator)
     weight = (0.03 * torch.randn(96, 96, 3, 3, generator=generator)).requires_grad_()
     start = time.perf_counter()
-    with autocast(dtype), torch.enable_grad():
-        y = F.silu(F.conv2d(x, weight, padding=1))
-    y.float().square().mean().backward()
+    with torch.enable_grad():  # the caller may be about to estimate without gradients
+        with autocast(dtype):
+            y = F.silu(F.conv2d(x, weight, padding=1))
+        y.float().square().mean().backward()
     return time.perf_counter() - start
 
 
@@ -124,4 +125,12 @@ def autocast(dtype: torch.dtype | None = None) -> Iterator[None]:
 def reproducible() -> Iterator[None]:
     """float32 and one thread within, so that a training gives the same result in any worker."""
     with one_thread(), forced(torch.float32):
+        yield
+
+
+@contextmanager
+def initial_values(seed: int) -> Iterator[None]:
+    """Layers that are made within begin at values of ``seed``; torch's own generator is then as it was before."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
         yield

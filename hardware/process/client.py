@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import zmq
 
+from hardware.drivers.virtual import driver_folder
 from hardware.errors import StationError
 from phy.net import messages
 
@@ -38,14 +39,6 @@ Event = Callable[[dict[str, Any], dict[str, np.ndarray]], None]
 def radio_python() -> str:
     """The interpreter that has SoapySDR and UHD: the distribution's, or the one that PRIVSC_RADIO_PYTHON names."""
     return os.environ.get("PRIVSC_RADIO_PYTHON", RADIO_PYTHON)
-
-
-def driver_folder() -> Path | None:
-    """Where the virtual radio's driver was built; None where it was not (it may be installed in the system)."""
-    for folder in (ROOT / "hardware" / "soapy_zmq" / "build", ROOT / "build" / "soapy_zmq"):
-        if any(folder.glob("*.so")):
-            return folder
-    return None
 
 
 def environment() -> dict[str, str]:
@@ -111,7 +104,7 @@ class Station:
     def ask_for(
         self, op: str, *, buffers: Mapping[str, np.ndarray] | None = None, timeout: float = 60.0, **params: Any
     ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """As ``ask``, with the buffers of the answer."""
+        """As ``ask``, with the buffers of the answer. timeout: [s], begun anew when progress is told."""
         self._number += 1
         until = time.monotonic() + timeout
         while not self._socket.poll(100, zmq.POLLOUT):  # a socket without a peer would wait for ever
@@ -123,6 +116,8 @@ class Station:
             message = self._receive(min(left, 0.2))
             if message is None:
                 self._still_there(op)
+            elif message.header.get("event") == "progress":
+                until = time.monotonic() + timeout
             elif message.id == self._number:
                 if not message.header.get("ok"):
                     raise StationError(str(message.header.get("message", "the radio process refused")))

@@ -71,7 +71,7 @@ def read_key(path: Path, secret: bool = False) -> tuple[bytes, bytes | None]:
 class Guests:
     """Who may connect, for pyzmq's authenticator; counts those who may not."""
 
-    def __init__(self, allowed: set[bytes], counts: Counter):
+    def __init__(self, allowed: set[bytes], counts: Counter[str]):
         self.allowed, self._counts = allowed, counts
 
     def callback(self, domain: str, key: bytes) -> bool:

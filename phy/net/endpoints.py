@@ -96,7 +96,7 @@ def check_loopback(endpoint: str) -> str:
     )
 
 
-def stream_socket(context: zmq.Context, kind: int, high_water: int) -> zmq.Socket:
+def stream_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int, high_water: int) -> zmq.Socket[bytes]:
     """A PUSH or PULL socket, not yet bound or connected. high_water: messages at either side."""
     socket = context.socket(kind)
     socket.setsockopt(zmq.LINGER, 0)
@@ -106,7 +106,7 @@ def stream_socket(context: zmq.Context, kind: int, high_water: int) -> zmq.Socke
     return socket
 
 
-def bound(socket: zmq.Socket, endpoint: str) -> str:
+def bound(socket: zmq.Socket[bytes], endpoint: str) -> str:
     """Bind; the endpoint with its port where * was asked for. A socket file is for its owner alone."""
     place = resolved(endpoint)
     if place.startswith("ipc://") and _answers(place.removeprefix("ipc://")):
@@ -121,7 +121,7 @@ def bound(socket: zmq.Socket, endpoint: str) -> str:
     return socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
 
 
-def connected(socket: zmq.Socket, endpoint: str) -> None:
+def connected(socket: zmq.Socket[bytes], endpoint: str) -> None:
     """Connect; a malformed endpoint raises EndpointError, one where nobody listens yet is waited for."""
     try:
         socket.connect(resolved(endpoint))

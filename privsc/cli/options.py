@@ -53,6 +53,10 @@ HintOption = Annotated[
     str, typer.Option("--hint", help="pose: tell Bob how a photograph of K lies over the gap; none: the paper's.")
 ]
 SendOption = Annotated[str, typer.Option("--send", help="How i travels: index, or embedding (of the prompt).")]
+WaveformOption = Annotated[
+    str,
+    typer.Option("--waveform", help="burst: receivers find it; symbols: a shortcut, receivers are given frame starts."),
+]
 MaskInPayloadOption = Annotated[
     bool, typer.Option("--mask-in-payload", help="Send the mask too; else receivers find it in the picture.")
 ]

@@ -24,6 +24,7 @@ from privsc.cli.options import (
     RemoveOption,
     SeedOption,
     SendOption,
+    WaveformOption,
     console,
     stages,
 )
@@ -31,7 +32,7 @@ from privsc.cli.tables import receivers_table
 
 if TYPE_CHECKING:
     from privsc.system.config import RunConfig
-    from privsc.system.trial import Links
+    from privsc.system.trial import Carrier
 
 ImageArgument = Annotated[Path, typer.Argument(metavar="IMAGE", help="Photograph to send.")]
 
@@ -79,6 +80,7 @@ def run(
     database: DatabaseOption,
     out: OutOption,
     channel: Annotated[str, typer.Option(help="Channel to both receivers.")] = "awgn",
+    waveform: WaveformOption = "burst",
     snr: Annotated[float, typer.Option(metavar="DB", help="Es/N0 at Bob in dB.")] = 10.0,
     eve_snr: Annotated[float | None, typer.Option(metavar="DB", help="Es/N0 at Eve in dB; Bob's if left out.")] = None,
     seed: SeedOption = 0,
@@ -123,6 +125,7 @@ def run(
     data = read_bytes(image)
     config = RunConfig.build(
         channel=channel,
+        waveform=waveform,
         snr_db=snr,
         eve_snr_db=eve_snr,
         seed=seed,
@@ -149,12 +152,12 @@ def run(
 
     models = Models.load(choice)
     with (
-        _carrier(config, tx_endpoint, bob_endpoint, eve_endpoint) as links,
+        _carrier(config, tx_endpoint, bob_endpoint, eve_endpoint) as carrier,
         Database.open(database, models.guard.identity) as db,
         ResultFolder(out) as results,
         stages() as stage,
     ):
-        trial = run_trial(photo, db, models, config, stage, links)
+        trial = run_trial(photo, db, models, config, stage, carrier)
         stage("pictures")
         for name, data in run_files(trial).items():
             results.add(name, data)
@@ -164,28 +167,35 @@ def run(
 
 
 @contextmanager
-def _carrier(config: RunConfig, tx: str, bob: str, eve: str) -> Iterator[Links | None]:
-    """Links over the bridge where the configuration says so, None for a simulated channel."""
+def _carrier(config: RunConfig, tx: str, bob: str, eve: str) -> Iterator[Carrier | None]:
+    """A carrier over the bridge where the configuration says so, None for a simulated channel."""
     if config.channel != "zmq":
         yield None
         return
-    from phy.net.bridge import Bridge, BridgeLink
-    from privsc.system.trial import Links
+    from phy.net.bridge import Bridge, BridgeChannel
+    from privsc.system.trial import BOB, EVE, LinkCarrier
 
-    with Bridge(tx, {"bob": bob, "eve": eve}) as bridge:
-        ends = (BridgeLink(config.codec, bridge=bridge, receiver=who) for who in ("bob", "eve"))
-        yield Links(*ends)
+    link = config.link()
+    with Bridge(tx, {BOB: bob, EVE: eve}) as bridge:
+        channels = {who: BridgeChannel(bridge, who) for who in (BOB, EVE)}
+        yield LinkCarrier(link.transmitter(), link.receiver(), channels)
 
 
 def demo(
     out: OutOption = Path("results/demo"),
     seed: SeedOption = 0,
+    chelsea: Annotated[
+        bool, typer.Option("--chelsea", help="Send a view of the very photograph that K is made of: easier than life.")
+    ] = False,
 ) -> None:
-    """The whole chain on a photograph of a cat that the Python dependencies carry; no download, no radio."""
-    from privsc.system.demo import NOTE, run_demo
+    """The whole chain on a photograph of a puppy that comes with the package; no download, no radio."""
+    from privsc.system import demo as demos
 
+    story = demos.chelsea(seed) if chelsea else demos.biscuit(seed)
     with stages() as stage:
-        rows = run_demo(out, seed, stage)
+        rows = demos.run_demo(out, story, seed, stage)
     console.print(receivers_table(rows))
-    console.print(f"[dim]{NOTE}[/dim]")
+    share = f"{100 * rows[0]['private_share']:.0f} % of the picture"
+    hidden = ", ".join(entity["name"] for entity in rows[0]["hidden"]) or "nobody"
+    console.print(f"hidden: {escape(hidden)}, {share}; [dim]{escape(story.note)}[/dim]")
     console.print(f"pictures: {escape(str(out / 'fig4.png'))}; figures: {escape(str(out / 'report.json'))}")

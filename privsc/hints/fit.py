@@ -189,7 +189,7 @@ def fit_pose(
     chosen = int(error.argmin())
     number, mirrored = finalists[chosen]
     scale, shift = frame_in_photo(samples[number][1], mirrored)
-    placed = state.matrix[chosen].numpy() * scale[:, None]
+    placed: NDArray[np.float32] = state.matrix[chosen].numpy() * scale[:, None]
     placed[:, 2] += shift
     hint = PoseHint(
         number,

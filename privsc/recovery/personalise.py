@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from privsc.compute import autocast
+from privsc.compute import autocast, initial_values
 from privsc.images.augment import relight, warp_batch
 from privsc.images.regions import crop_box, dilate, region_box, resize, resize_mask, warp_silhouette
 from privsc.knowledge.entity import Entity
@@ -101,8 +101,8 @@ def personalise(
     examples, rng = SubjectExamples(entity), np.random.default_rng(seed)
     class_text = torch.from_numpy(load_text_encoder().embed(f"a photo of a {entity.class_word}"))[None, None]
     length = scheduler.config.num_train_timesteps
-    torch.manual_seed(seed)  # the adapter's initial values come from torch's own generator
-    parameters = adapters.attach(unet, config.rank)
+    with initial_values(seed):
+        parameters = adapters.attach(unet, config.rank)
     try:
         optimiser = torch.optim.AdamW(parameters, lr=config.rate, weight_decay=0.0)
         for step in range(config.steps):

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from privsc.compute import initial_values
 from privsc.errors import EnrolmentError
 from privsc.images.regions import crop_box, dilate, region_box, resize, resize_mask
 from privsc.knowledge.entity import Entity
@@ -90,8 +91,8 @@ def dream_booth(
             pipeline.encode_prompt(prompt, unet.device, 1, False)[0]  # [1, 77, d]
             for prompt in (entity.prompt, class_prompt(entity.class_word))
         ]
-    torch.manual_seed(seed)  # the adapter's initial values come from torch's own generator
-    parameters = adapters.attach(unet, config.rank, TARGETS)
+    with initial_values(seed):
+        parameters = adapters.attach(unet, config.rank, TARGETS)
     try:
         for parameter in parameters:
             parameter.data = parameter.data.float()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from privsc.networks.image_encoder import Encoder
     from privsc.networks.mask_decoder import Segmenter
     from privsc.recovery.recovery import Recovery
+    from privsc.system.protocols import GuardLike, RecoveryLike
 
 Progress = Callable[[int, int, str], None]
 """Called as progress(done, total, what)."""
@@ -120,8 +121,8 @@ DEFAULT = Choice()
 class Models:
     """The networks that transmitter and receivers share."""
 
-    guard: Guard
-    recovery: Recovery
+    guard: GuardLike
+    recovery: RecoveryLike
 
     @classmethod
     def load(cls, choice: Choice = DEFAULT) -> Models:

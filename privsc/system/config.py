@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from privsc.errors import ConfigError
 from privsc.guard.masking import MaskShape
+
+if TYPE_CHECKING:
+    from phy.link import Link
 
 MEASURED = ("zmq", "radio")  # channels that we do not make: a flowgraph (phy.net.bridge), a radio (privsc.radio.air)
 Decibel = Annotated[float, Field(ge=-30, le=60, allow_inf_nan=False)]
@@ -19,6 +23,8 @@ class RunConfig(BaseModel):
 
     Attributes:
         channel: name of the channel between transmitter and both receivers.
+        waveform: `burst`, which a receiver must find in the samples itself, or `symbols`, a shortcut for fast sweeps
+            whose receiver is given the frame starts (phy.link).
         codec: name of the learned codec that carries the body of the payload.
         coding: how A becomes bytes (privsc.transport.payload).
         quality: 1 to 100, of the lossy codings.
@@ -41,6 +47,7 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     channel: str = "awgn"
+    waveform: Literal["burst", "symbols"] = "burst"
     codec: str = "image8x4"
     coding: Literal["pixels", "webp", "avif", "jpeg"] = "pixels"
     quality: Annotated[int, Field(ge=1, le=100)] = 80
@@ -92,6 +99,8 @@ class RunConfig(BaseModel):
     def _fitting_coding(self) -> RunConfig:
         if self.send == "embedding" and self.coding != "pixels":
             raise ValueError("send embedding goes with the coding pixels only, whose bytes may be wrong")
+        if self.waveform == "symbols" and (self.channel in MEASURED or "-" in self.channel):
+            raise ValueError(f"the channel {self.channel} needs the waveform burst; got waveform symbols")
         return self
 
     @classmethod
@@ -112,13 +121,22 @@ class RunConfig(BaseModel):
         """Es/N0 [dB] at Eve."""
         return self.snr_db if self.eve_snr_db is None else self.eve_snr_db
 
+    def link(self) -> Link:
+        """The link of the configuration; its channel is external where we do not make it."""
+        from phy.link import EXTERNAL, Link
+
+        channel = EXTERNAL if self.channel in MEASURED else self.channel
+        return Link(self.codec, channel, waveform=self.waveform)
+
     def seeds(self) -> Seeds:
         """Independent seeds of the parts that draw random numbers."""
-        return Seeds(*(int(value) for value in np.random.SeedSequence(self.seed).generate_state(4)))
+        return Seeds(*(int(value) for value in np.random.SeedSequence(self.seed).generate_state(3)))
 
 
+@dataclass(frozen=True)
 class Seeds:
-    """Seeds, each in [0, 2^32): of Bob's channel, of Eve's, of the recovery, and the image's number (16 bits)."""
+    """Seeds, each in [0, 2^32): of Bob's channel, of Eve's, of the recovery."""
 
-    def __init__(self, bob: int, eve: int, recovery: int, image: int):
-        self.bob, self.eve, self.recovery, self.image_id = bob, eve, recovery, image & 0xFFFF
+    bob: int
+    eve: int
+    recovery: int

@@ -25,8 +25,8 @@ MET, UNMET, TEXT = "#1a7f37", "#b35900", "#333333"
 def run_files(trial: Trial) -> dict[str, bytes]:
     """The files of `privsc run`: name to contents."""
     return {
-        "masked.png": encode_png(trial.sent.guarded.masked),
-        "mask.png": encode_png(trial.sent.guarded.mask),
+        "masked.png": encode_png(trial.guarded.masked),
+        "mask.png": encode_png(trial.guarded.mask),
         "received.png": encode_png(trial.bob.heard.image),
         "bob.png": encode_png(trial.bob.restored),
         "eve.png": encode_png(trial.eve.restored),
@@ -55,17 +55,17 @@ def run_picture(trial: Trial) -> bytes:
     figures, link = trial.figures, trial.figures["link"]
     hidden = ", ".join(entity["name"] for entity in figures["hidden"]) or "nothing"
     columns = [
-        ("original", trial.sent.image, ["hidden: " + hidden]),
-        ("transmitted", trial.sent.guarded.masked, [f"{link['channel_uses']:,} symbols, CBR {link['cbr']:.2f}"]),
+        ("original", trial.image, ["hidden: " + hidden]),
+        ("transmitted", trial.guarded.masked, [f"{link['channel_uses']:,} symbols, CBR {link['cbr']:.2f}"]),
         (f"received, {decibel(link['snr_db'])}", trial.bob.heard.image, [_errors(link["message_error_rate"])]),
         ("Bob, with K", trial.bob.restored, _lines(figures["bob"])),
         (f"Eve, {decibel(link['eve_snr_db'])}, without K", trial.eve.restored, _lines(figures["eve"])),
     ]
-    height, width = trial.sent.image.shape[:2]
+    height, width = trial.image.shape[:2]
     figure, panels = _canvas(1, len(columns), width / height)
     for panel, (title, image, lines) in zip(panels[0], columns, strict=True):
         _show(panel, image, title, lines)
-    for detection in trial.sent.guarded.detections:
+    for detection in trial.guarded.detections:
         x0, y0, x1, y1 = detection.box
         panels[0][0].add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor="#ffd33d", linewidth=1.5))
     return _png(figure)
@@ -83,11 +83,11 @@ def grid_picture(trials: Sequence[Trial], truth: str) -> bytes:
     Args:
         truth: name of the hidden entity; who is recognised as that is marked.
     """
-    sent = trials[0].sent
-    height, width = sent.image.shape[:2]
+    image, guarded = trials[0].image, trials[0].guarded
+    height, width = image.shape[:2]
     figure, panels = _canvas(2, 1 + len(trials), width / height)
-    _show(panels[0][0], sent.image, "original", [])
-    _show(panels[1][0], sent.guarded.masked, "transmitted", [])
+    _show(panels[0][0], image, "original", [])
+    _show(panels[1][0], guarded.masked, "transmitted", [])
     for column, trial in enumerate(trials, start=1):
         link = trial.figures["link"]
         for row, (who, seen) in enumerate((("bob", trial.bob), ("eve", trial.eve))):

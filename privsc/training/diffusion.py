@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,9 +10,8 @@ import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.training_utils import EMAModel
-from safetensors.torch import load_file, save_file
 
-from privsc.compute import autocast
+from privsc.compute import autocast, initial_values
 from privsc.datasets.pets import read_pets
 from privsc.datasets.subjects import photos_folder
 from privsc.networks.backbone import load_lite0
@@ -21,6 +19,7 @@ from privsc.networks.diffusion import build_scheduler, build_unet, loss_weight, 
 from privsc.networks.perceptual import perceptual_distance
 from privsc.networks.text_encoder import load_text_encoder
 from privsc.training.diffusion_data import RecoveryExamples, TextTable
+from privsc.training.state import load_state, save_state
 
 
 @dataclass(frozen=True)
@@ -58,63 +57,28 @@ def example_loss(unet, backbone, scheduler, clean, condition, config: RecoveryTr
     return (loss_weight(signal_to_noise(scheduler, t)) * (pixel + config.perceptual * perceptual)).mean()
 
 
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Write to a temporary name, then rename: a killed training never leaves half a file."""
-    temporary = path.with_name(path.name + ".partial")
-    write(temporary)
-    temporary.replace(path)
-
-
 class RecoveryTrainer:
     """State of a training in ``folder``: network, moving average, optimiser, step; saved and found again by name."""
 
     def __init__(self, folder: Path, config: RecoveryTraining, start: Path | None = None) -> None:
         self.folder, self.config, self.step = folder, config, 0
-        self.history: list[list[float]] = []
-        torch.manual_seed(config.seed)
-        self.unet = build_unet() if start is None else UNet2DConditionModel.from_pretrained(start).float()
+        with initial_values(config.seed):
+            self.unet = build_unet() if start is None else UNet2DConditionModel.from_pretrained(start).float()
         self.unet = self.unet.to(memory_format=torch.channels_last)
         self.average = EMAModel(self.unet.parameters(), decay=config.ema, use_ema_warmup=True, power=0.75)
         self.optimiser = torch.optim.AdamW(self.unet.parameters(), lr=config.rate, weight_decay=0.01)
-        if (folder / "state.json").is_file():
-            self._load()
+        self.step, self.history = load_state(
+            folder, self.unet, {"adamw": self.optimiser}, self._settings(), self.average
+        )
 
-    def _load(self) -> None:
-        state = json.loads((self.folder / "state.json").read_text())
-        self.step, self.history = state["step"], state["history"]
-        tensors = load_file(self.folder / f"state-{self.step}.safetensors")
-        names = [name for name, _ in self.unet.named_parameters()]
-        self.unet.load_state_dict({name: tensors[f"net.{name}"] for name in self.unet.state_dict()})
-        self.average.shadow_params = [tensors[f"ema.{name}"].clone() for name in names]
-        self.average.optimization_step = self.step
-        moments = {
-            number: {
-                "step": torch.tensor(float(self.step)),
-                "exp_avg": tensors[f"m1.{name}"].clone(),
-                "exp_avg_sq": tensors[f"m2.{name}"].clone(),
-            }
-            for number, name in enumerate(names)
-        }
-        groups = self.optimiser.state_dict()["param_groups"]
-        self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+    def _settings(self) -> dict:
+        """What a resumed training must not change; it may be given more steps."""
+        return {key: value for key, value in asdict(self.config).items() if key not in ("steps", "save_every")}
 
     def save(self) -> None:
-        """Everything needed to go on; the previous state is removed only when the new one is complete."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        names = [name for name, _ in self.unet.named_parameters()]
-        tensors = {f"net.{name}": value.contiguous() for name, value in self.unet.state_dict().items()}
-        tensors |= {f"ema.{name}": p.contiguous() for name, p in zip(names, self.average.shadow_params, strict=True)}
-        for name, parameter in self.unet.named_parameters():
-            moments = self.optimiser.state[parameter]
-            tensors[f"m1.{name}"] = moments["exp_avg"].contiguous()
-            tensors[f"m2.{name}"] = moments["exp_avg_sq"].contiguous()
-        path = self.folder / f"state-{self.step}.safetensors"
-        _replace(path, lambda temporary: save_file(tensors, temporary))
-        state = {"step": self.step, "config": asdict(self.config), "history": self.history}
-        _replace(self.folder / "state.json", lambda temporary: temporary.write_text(json.dumps(state)))
-        for old in self.folder.glob("state-*.safetensors"):
-            if old != path:
-                old.unlink()
+        """Everything needed to go on."""
+        optimisers = {"adamw": self.optimiser}
+        save_state(self.folder, self.step, self.unet, optimisers, self._settings(), self.history, self.average)
 
     def export(self, target: Path) -> None:
         """The moving average in fp16, in diffusers' folder layout (config.json, safetensors, scheduler)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from diffusers.training_utils import EMAModel
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
-from privsc.compute import autocast
+from privsc.compute import autocast, initial_values
 from privsc.datasets.pets import read_pets
 from privsc.datasets.subjects import photos_folder
 from privsc.images.regions import region_box
@@ -23,6 +22,7 @@ from privsc.networks.letterbox import SIDE, STRIDE
 from privsc.networks.mask_decoder import SamLite
 from privsc.training.grabcut import read_objects
 from privsc.training.mask_decoder_data import IN, OUT, UNSURE, Scene, Things, scene
+from privsc.training.state import load_state, save_state
 
 POINTS = 8
 
@@ -90,52 +90,22 @@ class GuardTrainer:
 
     def __init__(self, folder: Path, config: GuardTraining, start: Path | None = None) -> None:
         self.folder, self.config, self.step = folder, config, 0
-        torch.manual_seed(config.seed)
-        self.network, self.backbone = SamLite(), load_lite0()
+        with initial_values(config.seed):
+            self.network, self.backbone = SamLite(), load_lite0()
         if start is not None:
             self.network.load_state_dict({name: value.float() for name, value in load_file(start).items()})
         self.average = EMAModel(self.network.parameters(), decay=config.ema, use_ema_warmup=True, power=0.75)
         self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=config.rate, weight_decay=0.01)
-        if (folder / "state.json").is_file():
-            self._load()
+        self.step, _ = load_state(folder, self.network, {"adamw": self.optimiser}, self._settings(), self.average)
 
-    def _load(self) -> None:
-        self.step = json.loads((self.folder / "state.json").read_text())["step"]
-        tensors = load_file(self.folder / f"state-{self.step}.safetensors")
-        named = list(self.network.named_parameters())
-        self.network.load_state_dict({name: tensors[f"net.{name}"] for name in self.network.state_dict()})
-        self.average.shadow_params = [tensors[f"ema.{name}"].clone() for name, _ in named]
-        self.average.optimization_step = self.step
-        moments = {
-            number: {
-                "step": torch.tensor(float(self.step)),
-                "exp_avg": tensors[f"m1.{name}"].clone(),
-                "exp_avg_sq": tensors[f"m2.{name}"].clone(),
-            }
-            for number, (name, _) in enumerate(named)
-            if f"m1.{name}" in tensors
-        }
-        groups = self.optimiser.state_dict()["param_groups"]
-        self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+    def _settings(self) -> dict:
+        """What a resumed training must not change; it may be given more steps."""
+        return {key: value for key, value in asdict(self.config).items() if key not in ("steps", "save_every")}
 
     def save(self) -> None:
-        """Everything needed to go on; the previous state is removed only when the new one is complete."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        tensors = {f"net.{name}": value.contiguous() for name, value in self.network.state_dict().items()}
-        for (name, parameter), average in zip(self.network.named_parameters(), self.average.shadow_params, strict=True):
-            tensors[f"ema.{name}"] = average.contiguous()
-            if moments := self.optimiser.state.get(parameter):
-                tensors[f"m1.{name}"] = moments["exp_avg"].contiguous()
-                tensors[f"m2.{name}"] = moments["exp_avg_sq"].contiguous()
-        path = self.folder / f"state-{self.step}.safetensors"
-        save_file(tensors, path.with_suffix(".partial"))
-        path.with_suffix(".partial").replace(path)
-        state = self.folder / "state.json.partial"
-        state.write_text(json.dumps({"step": self.step, "config": asdict(self.config)}))
-        state.replace(self.folder / "state.json")
-        for old in self.folder.glob("state-*.safetensors"):
-            if old != path:
-                old.unlink()
+        """Everything needed to go on."""
+        optimisers = {"adamw": self.optimiser}
+        save_state(self.folder, self.step, self.network, optimisers, self._settings(), [], self.average)
 
     def export(self, path: Path) -> None:
         """The moving average in fp16."""

@@ -1,4 +1,4 @@
-"""The state of a training in a folder: networks and AdamW's moments as safetensors, the rest as JSON."""
+"""The state of a training in a folder: networks, average and AdamW's moments as safetensors, the rest as JSON."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers.training_utils import EMAModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -25,10 +26,23 @@ def save_state(
     optimisers: Mapping[str, torch.optim.Optimizer],
     settings: dict,
     history: list,
+    average: EMAModel | None = None,
 ) -> None:
-    """Write everything needed to go on; the previous state is removed only when the new one is complete."""
+    """Write everything needed to go on; the previous state is removed only when the new one is complete.
+
+    Args:
+        folder: made when missing.
+        step: steps done.
+        network: all parameters and buffers are kept.
+        optimisers: by a label of letters.
+        settings: what `load_state` must be given again.
+        history: learning curve, any JSON.
+        average: moving average of the network's parameters.
+    """
     output_folder(folder)
     tensors = {f"net.{name}": value.contiguous() for name, value in network.state_dict().items()}
+    if average is not None:
+        tensors |= {f"ema.{number}": value.contiguous() for number, value in enumerate(average.shadow_params)}
     for label, optimiser in optimisers.items():
         for number, moments in optimiser.state_dict()["state"].items():
             tensors |= {f"opt.{label}.{number}.{key}": value.contiguous() for key, value in moments.items()}
@@ -43,9 +57,13 @@ def save_state(
 
 
 def load_state(
-    folder: Path, network: nn.Module, optimisers: Mapping[str, torch.optim.Optimizer], settings: dict
+    folder: Path,
+    network: nn.Module,
+    optimisers: Mapping[str, torch.optim.Optimizer],
+    settings: dict,
+    average: EMAModel | None = None,
 ) -> tuple[int, list]:
-    """Fill network and optimisers from ``folder``; steps done and history, (0, []) where nothing was saved.
+    """Fill network, optimisers and average from ``folder``; steps done and history, (0, []) where nothing was saved.
 
     Raises:
         ConfigError: where the state is one of other settings.
@@ -75,6 +93,9 @@ def load_state(
                     number, key = name.split(".")[2:]
                     moments.setdefault(int(number), {})[key] = value.clone()
             optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
+        if average is not None:
+            average.shadow_params = [tensors[f"ema.{n}"].clone() for n in range(len(average.shadow_params))]
+            average.optimization_step = int(state["step"])
     except (KeyError, RuntimeError) as error:
         raise WeightsError(f"{folder}: the training's state is of another network; remove it") from error
     return int(state["step"]), list(state["history"])

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from skimage import data
 
 from privsc import compute
-from privsc.compute import Timing, autocast, compute_dtype, forced, reproducible
+from privsc.compute import Timing, autocast, compute_dtype, forced, initial_values, reproducible
 from privsc.datasets.builtin import _encoded, views
 from privsc.errors import ConfigError
 from privsc.evaluation.compute import evaluate_compute
@@ -43,6 +46,13 @@ def test_this_processor_is_timed_once_and_what_it_lacks_is_not_timed():
     found = compute.timing()
     assert compute.timing() is found
     assert found.native == (found.bfloat16 is not None) == (found.float32 is not None)
+    with torch.no_grad():  # where Algorithm 2 is estimated
+        assert compute._seconds(torch.float32) > 0
+
+
+def test_a_training_step_is_timed_where_gradients_are_off():
+    with torch.no_grad():
+        assert compute._seconds(torch.float32) > 0
 
 
 def test_the_environment_overrules_the_timing_and_forced_overrules_both(processor, monkeypatch):
@@ -108,3 +118,26 @@ def test_the_table_marks_the_format_in_use(monkeypatch):  # without bfloat16, wh
         (row,) = evaluate_compute(steps=1)
     assert row.chosen and row.dtype == "float32"
     assert row.enrolment > row.subject > 0 and row.step > 0 and row.recovery > 0
+
+
+def test_initial_values_come_from_the_seed_and_leave_the_generator_alone():
+    before = torch.get_rng_state()
+    made = []
+    for seed in (1, 1, 2):
+        with initial_values(seed):
+            made.append(torch.nn.Linear(3, 3).weight)
+    assert torch.equal(made[0], made[1]) and not torch.equal(made[0], made[2])
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_nothing_seeds_a_generator_that_others_draw_from():
+    """Every ``torch.manual_seed`` and ``numpy.random.seed`` in the packages stands within a fork of the generator."""
+    root, found = Path(__file__).parents[2], []
+    for package in ("privsc", "phy", "hardware", "flowgraphs"):
+        for path in (root / package).rglob("*.py"):
+            lines = path.read_text().splitlines()
+            for number, line in enumerate(lines):
+                seeds = re.search(r"torch\.manual_seed\(|np\.random\.seed\(|(?<![.\w])random\.seed\(", line)
+                if seeds and "fork_rng" not in lines[number - 1]:
+                    found.append(f"{path.relative_to(root)}:{number + 1}")
+    assert found == []

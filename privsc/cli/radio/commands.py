@@ -13,6 +13,7 @@ from privsc.cli.options import OutOption, SeedOption, console, number, stages
 from privsc.cli.radio import record as recording
 from privsc.cli.radio.options import (
     ArgsOption,
+    DcBlockOption,
     EveArgsOption,
     EveProfileOption,
     FrequencyOption,
@@ -21,6 +22,7 @@ from privsc.cli.radio.options import (
     RxArgsOption,
     RxGainOption,
     RxProfileOption,
+    SwapOption,
     TransmitOption,
     TxGainOption,
 )
@@ -98,6 +100,8 @@ def loopback(
     rate: RateOption = None,
     tx_gain: TxGainOption = None,
     rx_gain: RxGainOption = None,
+    dc_block: DcBlockOption = "no",
+    swap_iq: SwapOption = "no",
     transmit: TransmitOption = False,
     snr: Annotated[
         float | None, typer.Option(metavar="DB", help="Es/N0 at Bob; virtual radios only, 15 if left out.")
@@ -137,6 +141,8 @@ def loopback(
         rate=rate,
         tx_gain=tx_gain,
         rx_gain=rx_gain,
+        dc_block=dc_block,
+        swap_iq=swap_iq,
         transmit=transmit,
         eve_noise=eve_noise,
         seed=config.seeds().eve,
@@ -185,7 +191,8 @@ def loopback(
 InjectOption = Annotated[
     str | None,
     typer.Option(
-        metavar="FAULT", help="Break the virtual radio to practise ('all': every way; a wrong name lists them)."
+        metavar="FAULT",
+        help="Break the virtual radio, or give its driver a bad habit ('all': every way; a wrong name lists them).",
     ),
 ]
 
@@ -211,6 +218,7 @@ def doctor(
     from hardware.diagnosis.doctor import Stage
     from privsc.files import ResultFolder, to_json
     from privsc.radio.examination import Examination, injected, virtual_snr
+    from privsc.radio.habits import HABITS
     from privsc.radio.loopback import Air, check_allowed
     from privsc.radio.plots import doctor_picture
 
@@ -228,6 +236,8 @@ def doctor(
         transmit=transmit,
     )
     check_allowed(setup)
+    if inject in HABITS:
+        return _habits(setup, [inject])
     if inject == "all":
         return _practise(setup, out)
     setup = injected(setup, inject)
@@ -271,6 +281,7 @@ def _practise(setup: Any, out: Path) -> None:
     """Every fault: a table, a picture each, exit code 1 where one is not named right."""
     from privsc.files import ResultFolder
     from privsc.radio.examination import INJECTIONS, practise
+    from privsc.radio.habits import HABITS
     from privsc.radio.plots import doctor_picture
 
     table, wrong = Table("injected", "stage", "named", "found"), 0
@@ -288,6 +299,24 @@ def _practise(setup: Any, out: Path) -> None:
     console.print(
         f"{len(INJECTIONS) + 1 - wrong} of {len(INJECTIONS) + 1} named right; pictures in {escape(str(results.path))}"
     )
+    _habits(setup, list(HABITS))
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _habits(setup: Any, names: list[str]) -> None:
+    """What becomes of a few frames with each habit of a driver: a table; exit code 1 where one breaks the link."""
+    from privsc.radio.habits import habits
+
+    table, wrong = Table("habit of a driver", "", "frames", "", "ended with"), 0
+    with stages() as stage:
+        bar = stage("habits of drivers")
+        for name, habit, told in habits(setup, names, bar):
+            good = told.fine(habit)
+            wrong += not good
+            mark = "ok" if good else "[bold red]fails[/bold red]"
+            table.add_row(name, habit.about, f"{told.frames}/{told.sent}", mark, escape(told.line))
+    console.print(table)
     if wrong:
         raise typer.Exit(1)
 

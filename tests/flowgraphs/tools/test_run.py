@@ -160,7 +160,7 @@ def test_a_wrong_command_line_is_one_line(arguments: list[str], said: str) -> No
 
 @pytest.mark.slow
 def test_the_demo_over_the_channel_model(tmp_path: Path) -> None:
-    """The shipped networks and the photograph of the demo: Bob sees Chelsea, Eve nobody."""
+    """The shipped networks and the scene of the demo: Bob sees Biscuit, Eve nobody."""
     made = subprocess.run([sys.executable, "-m", "privsc.cli.radio.demo", str(tmp_path)], cwd=ROOT, env={**os.environ})
     assert made.returncode == 0
     out = tmp_path / "out"
@@ -176,4 +176,4 @@ def test_the_demo_over_the_channel_model(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     figures = json.loads((out / "report.json").read_text())
     assert figures["link"]["frames_lost"] == 0
-    assert (figures["bob"]["identified"], figures["eve"]["identified"]) == ("Chelsea", None)
+    assert (figures["bob"]["identified"], figures["eve"]["identified"]) == ("Biscuit", None)
