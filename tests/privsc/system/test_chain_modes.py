@@ -85,10 +85,10 @@ def test_a_hint_is_relative_to_what_is_removed(k, image, mask, monkeypatch):
             seen.append(fit_pose(image, region, [(noise, shape)], removed))
             return seen[-1]
 
-    sent = Transmitter(Fitting({"Vicky": BOX}, hint(box=(0, 0, 1, 1))), k, LINK, mask=mask).send(image)
+    sent = Transmitter(Fitting({"Vicky": BOX}, hint(box=(0, 0, 1, 1))), k, mask=mask).pack(image)
     height, width = image.shape[:2]
     assert seen[0].box == crop_box(region_box(sent.guarded.mask), width, height, MARGIN)
-    got = decode(sent.on_air.head, sent.on_air.body)
+    got = decode(sent.head, sent.body)
     assert [pose.box for pose in got.poses] == [seen[0].box]
 
 
