@@ -94,6 +94,8 @@ def expected_shapes(unet: UNet2DConditionModel, rank: int, targets: tuple[str, .
     for name, layer in unet.named_modules():
         if not any(name == target or name.endswith(f".{target}") for target in targets):
             continue
+        down: tuple[int, ...]
+        up: tuple[int, ...]
         if isinstance(layer, torch.nn.Linear):
             down: tuple[int, ...] = (rank, layer.in_features)
             up: tuple[int, ...] = (layer.out_features, rank)

@@ -7,6 +7,10 @@ import pytest
 
 from phy.link import Link
 from privsc.errors import ConfigError, EntityError
+from privsc.hints import fit
+from privsc.hints.apply import MARGIN
+from privsc.hints.fit import fit_pose
+from privsc.images.regions import crop_box, region_box
 from privsc.knowledge.database import Database
 from privsc.networks.text_encoder import load_text_encoder
 from privsc.system.chain import Eavesdropper, Receiver, Transmitter
@@ -64,6 +68,28 @@ def test_a_hint_is_fitted_to_the_silhouette_whatever_shape_is_removed(k, image):
     sent = Transmitter(guard, k, LINK.transmitter(), mask="silhouette+5").send(image)
     silhouette = guard.regions[0]
     assert silhouette.sum() == 40 * 40 and sent.truth.guarded.mask.sum() > silhouette.sum()
+
+
+@pytest.mark.parametrize("mask", ["box+9", "silhouette+9", "box"])
+def test_a_hint_is_relative_to_what_is_removed(k, image, mask, monkeypatch):
+    """Its box follows `--mask`: a receiver without K learns nothing from it that the gap does not say."""
+    monkeypatch.setattr(fit, "COARSE_STEPS", 3)
+    monkeypatch.setattr(fit, "FINE_STEPS", 3)
+    seen = []
+
+    class Fitting(HintingGuard):
+        def hint(self, image, region, entity, removed=None):
+            noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+            shape = np.zeros((48, 64), bool)
+            shape[8:40, 10:50] = True
+            seen.append(fit_pose(image, region, [(noise, shape)], removed))
+            return seen[-1]
+
+    sent = Transmitter(Fitting({"Vicky": BOX}, hint(box=(0, 0, 1, 1))), k, mask=mask).pack(image)
+    height, width = image.shape[:2]
+    assert seen[0].box == crop_box(region_box(sent.guarded.mask), width, height, MARGIN)
+    got = decode(sent.head, sent.body)
+    assert [pose.box for pose in got.poses] == [seen[0].box]
 
 
 def test_where_one_entity_has_no_hint_nobody_has(k, image):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -360,6 +361,47 @@ def test_a_wrong_command_line_is_one_line(arguments: list[str], said: str, capfd
 def test_an_endpoint_in_use_is_refused(running) -> None:
     with pytest.raises(WorkerError, match="cannot listen there"):
         server.Worker({}, running[1])
+
+
+def test_flowgraphs_look_where_the_worker_listens(tmp_path: Path) -> None:
+    """The addresses that the flowgraphs and blocks come with are the worker's own."""
+    flowgraphs = ROOT / "flowgraphs"
+    found = [
+        line.strip()
+        for path in [*flowgraphs.glob("*.grc"), *flowgraphs.glob("blocks/images/*")]
+        if path.is_file()
+        for line in path.read_text().splitlines()
+        if "://" in line and "worker" in line and "zmq" not in line
+    ]
+    assert len(found) >= 11 and all(server.ENDPOINT in line for line in found)
+
+
+@pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="needs the distribution's Python")
+def test_the_radio_side_reaches_a_worker_at_the_default_address(tmp_path: Path, monkeypatch) -> None:
+    """Another interpreter, the same user: a socket in a folder of mode 0700."""
+    probe = subprocess.run(["/usr/bin/python3", "-s", "-c", "import zmq, numpy"], capture_output=True)
+    if probe.returncode:
+        pytest.skip("the distribution's Python has no zmq")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    process, first = start("tests.fakes.worker_process", str(tmp_path), server.ENDPOINT)
+    try:
+        assert first["endpoint"] == f"ipc://{tmp_path}/privsc/worker"
+        assert (tmp_path / "privsc").stat().st_mode & 0o777 == 0o700
+        code = (
+            "from flowgraphs.worker.worker_client import WorkerClient\n"
+            f"client = WorkerClient({server.ENDPOINT!r}, timeout=30)\n"
+            "import numpy as np\n"
+            "answer = client.request('guard', {}, {'image': np.full((80, 128, 3), 99, np.uint8)})\n"
+            "print(answer.header['ok']); client.release()\n"
+        )
+        done = subprocess.run(
+            ["/usr/bin/python3", "-s", "-c", code],
+            cwd=ROOT, capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        assert done.stdout == "True\n", done.stderr
+    finally:
+        process.stdin.close()
+        assert process.wait(timeout=20) == 0
 
 
 @pytest.mark.parametrize("shape", [[0, 10**30], [0, 2**40, 2**40, 2**40]])
