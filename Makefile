@@ -3,14 +3,16 @@
 PYTHON := .venv/bin/python
 RESULTS ?= results/demo
 RADIO := PYTHONPATH=. /usr/bin/python3 -s
+unexport PYTHONPATH PYTHONHOME# set by others (ROS) for their own Python
+export CONSTRAINTS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo radio-demo companion driver test bench lint
+.PHONY: help setup demo radio-demo companion driver test bench lint wheel
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /	/'
 
-setup: ## make .venv
+setup: ## make .venv; CONSTRAINTS=1 takes the versions that were tested
 	@sh scripts/setup.sh
 
 demo: setup ## a photograph through guard, codec, channel and recovery; what Bob sees and what Eve sees
@@ -38,6 +40,11 @@ bench: setup ## speed beside that of well-known packages, measured in the same m
 	@$(PYTHON) -m benchmarks.bench_privsc
 	@$(PYTHON) -m benchmarks.bench_codec
 	@$(RADIO) -m benchmarks.bench_burst
+
+wheel: setup ## the package for pip install, in dist/
+	@rm -rf build/lib build/bdist.*
+	@$(PYTHON) -m pip wheel --quiet --no-deps --disable-pip-version-check -w dist .
+	@ls -l dist/*.whl
 
 lint: setup ## ruff (rules and format), mypy, and who may import whom
 	@$(PYTHON) -m ruff check .

@@ -1,6 +1,6 @@
 """The bridge's figures: samples lost or wrong, and speed, through a GNU Radio flowgraph between two ZMQ ends.
 
-    PYTHONPATH=. /usr/bin/python3 -m benchmarks.bench_bridge [SAMPLES] [CASE...]     1e8 and all cases if left out
+    PYTHONPATH=. /usr/bin/python3 -s -m benchmarks.bench_bridge [SAMPLES] [CASE...]     1e8 and all cases if left out
 
 Every sample carries its own number (64 bits), so that each one that is missing, repeated or changed is counted. Cases:
 

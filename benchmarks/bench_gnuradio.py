@@ -1,208 +1,219 @@
-"""Our blocks beside GNU Radio's own ofdm_rx, in one process: frames delivered and samples a second.
+"""Our blocks beside GNU Radio's own ofdm_rx, in one process: frames delivered, samples and payload a second.
 
-    PYTHONPATH=. /usr/bin/python3 -m benchmarks.bench_gnuradio [FRAMES] [delivery | speed]        500, both
+    PYTHONPATH=. /usr/bin/python3 -s -m benchmarks.bench_gnuradio [FRAMES] [delivery | speed]        500, both
 
-Both get 96-byte packets through ``channels.channel_model``; SNR is per symbol (per occupied subcarrier for OFDM). Ours
-also gets a carrier offset of 0.1 rad/sample, a clock offset of 50 ppm and a fractional delay; OFDM gets none of them.
+Like for like: payloads of the same size at 2 bits a symbol (image8x4 against QPSK), `channels.channel_model` with noise
+of the same seed, SNR as `benchmarks.signals` defines it, from the power measured, and no other impairment; rows with
+offsets say so, and both sides have them. Each side is timed from the start of its flowgraph until all threads have
+ended, which is after the signal's last sample and the last frame; the silence at the end that a receiver needs for that
+(64 samples ours, 1,000 ofdm_rx) is timed and not counted. The sides take turns.
 """
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass
 
 import numpy as np
-import pmt
 from gnuradio import blocks as grb
-from gnuradio import channels, digital, gr
+from gnuradio import gr
 
-from benchmarks import block_speeds
+from benchmarks import block_speeds, ofdm_peer
+from benchmarks.gnuradio_signals import OFFSETS, impaired, ours
+from benchmarks.signals import Bursts, exact
+from benchmarks.table import Row, Runs, Spent, in_turns, parser, positive, timed, write_rows
 from flowgraphs import blocks
 from flowgraphs.parts import pdu
-from flowgraphs.parts.channel import epsilon, frequency_offset, noise_voltage, taps
-from flowgraphs.parts.framing import Framing
-from phy.frame.frame import Kind, split
+from phy.frame.frame import Kind
 
-PACKET = 96  # [bytes]
-SNRS = (20.0, 15.0, 10.0, 5.0)  # [dB]
-OCCUPIED = 52 / 64  # share of the subcarriers that ofdm_tx fills
-
-
-def ours(codec: str, frames: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Clean samples of that many frames of ``size`` bytes [N] complex64, and their payloads [frames, size] uint8."""
-    body = np.random.default_rng(1).integers(0, 256, frames * size, dtype=np.uint8).tobytes()
-    burst = Framing(codec, size, head_repeats=1).image(b"bench", body, 1, bytes(8))
-    return np.concatenate([*burst.chunks(), np.zeros(200000, np.complex64)]), split(body, size)
+PACKET, LARGE = 96, 512  # [bytes]; ofdm_tx with its own buffers takes less than 768
+SNRS = (20.0, 15.0, 10.0, 5.0)  # [dB], of the delivery
+CLEAR = 25.0  # [dB], of the speed: both sides decode nearly all
+TAIL = 64  # samples: the channel model keeps the last eight
+APART_TAIL = 1 << 17  # Frame Sync gives a frame out once 65,536 samples have come after it
+VARIANTS = ("Frame Receiver", "with the Image Assembler", "Frame Sync, Frame Decoder")
 
 
-def ofdm(frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """Clean samples [N] complex64 of GNU Radio's transmitter with its defaults (QPSK payload), and the bytes sent."""
-    sent = np.random.default_rng(2).integers(0, 256, PACKET * frames, dtype=np.uint8)
-    sink = grb.vector_sink_c()
-    top = gr.top_block()
-    top.connect(
-        grb.vector_source_b(sent.tolist()),
-        grb.stream_to_tagged_stream(1, 1, PACKET, "length"),
-        digital.ofdm_tx(packet_length_tag_key="length", bps_header=1, bps_payload=2),
-        sink,
-    )
-    top.run()
-    return np.array(sink.data(), np.complex64), sent
+class Graph:
+    """source → Frame Receiver (→ Image Assembler), or Frame Sync → Frame Decoder; messages are gathered as well."""
+
+    def __init__(self, samples: np.ndarray, variant: str = VARIANTS[0]) -> None:
+        apart = variant == VARIANTS[2]
+        self.first = blocks.frame_sync() if apart else blocks.frame_receiver()
+        self.last = blocks.frame_decoder() if apart else self.first
+        self.ports = {name: grb.message_debug(False) for name in ("ok", "fail")}
+        self.top = gr.top_block()
+        self.top.connect(grb.vector_source_c(samples.tolist()), self.first)
+        if apart:
+            self.top.connect(self.first, self.last)
+        self._assembler = blocks.image_assembler() if variant == VARIANTS[1] else None
+        for name, debug in self.ports.items():
+            self.top.msg_connect(self.last, name, debug, "store")
+            if self._assembler is not None:
+                self.top.msg_connect(self.last, name, self._assembler, name)
+
+    @property
+    def whole(self) -> int:
+        """Frames so far whose CRC-32 holds, those included that end with the stream; the head's is one."""
+        return self.last.counts["ok"] if self.last is not self.first else self.first.receiver.counts["frames"]
 
 
-def impaired(x: np.ndarray, snr_db: float, power: float, offsets: bool) -> np.ndarray:
-    """x through GNU Radio's channel model; power: of a symbol per sample of noise variance 1."""
-    voltage = noise_voltage(snr_db) * float(np.sqrt(power))
-    cfo, ppm, path = (0.1, 50.0, taps(0.37)) if offsets else (0.0, 0.0, [1.0])
-    model = channels.channel_model(voltage, frequency_offset(cfo), epsilon(ppm), path, 5)
-    sink = grb.vector_sink_c()
-    top = gr.top_block()
-    top.connect(grb.vector_source_c(x.tolist()), model, sink)
-    top.run()
-    return np.array(sink.data(), np.complex64)
+def receive_ours(samples: np.ndarray, variant: str = VARIANTS[0]) -> tuple[int, Spent]:
+    """(body frames whose CRC-32 holds, what it took to the end) of a flowgraph over samples [N] complex64."""
+    graph = Graph(samples, variant)
+    _, spent = timed(graph.top.run)
+    return graph.whole - 1, spent
+
+
+def receive_ofdm(samples: np.ndarray, sent: Bursts) -> tuple[int, Spent]:
+    """(packets exactly as sent, what it took to the end)."""
+    got, spent = ofdm_peer.receive(samples)
+    return exact(got, sent.payloads), spent
 
 
 @dataclass(frozen=True)
-class Received:
+class Delivered:
     """exact: payloads equal to what was sent, by their place in the image. usable: payloads whose header was right,
-    exact or not. psnr_db: of the usable payloads' bytes taken as pixels. seconds: of processor time.
-    wall: seconds by the clock."""
+    exact or not. psnr_db: of the usable payloads' bytes taken as pixels."""
 
     exact: int
     usable: int
     psnr_db: float
-    seconds: float
-    wall: float
 
 
-def receive_ours(y: np.ndarray, sent: np.ndarray, assemble: bool = False, apart: bool = False) -> Received:
-    """y [N] through the Frame Receiver, with the Image Assembler behind it where ``assemble`` says so; ``apart``:
-    Frame Sync and Frame Decoder in its place."""
-    ok, fail = grb.message_debug(False), grb.message_debug(False)
-    first = blocks.frame_sync() if apart else blocks.frame_receiver()
-    last = blocks.frame_decoder() if apart else first
-    top = gr.top_block()
-    top.connect(grb.vector_source_c(y.tolist()), first)
-    if apart:
-        top.connect(first, last)
-    top.msg_connect(last, "ok", ok, "store")
-    top.msg_connect(last, "fail", fail, "store")
-    if assemble:
-        assembler = blocks.image_assembler()
-        top.msg_connect(last, "ok", assembler, "ok")
-        top.msg_connect(last, "fail", assembler, "fail")
-    began, clock = time.process_time(), time.monotonic()
-    top.start()
-    while first.receiver.counts["samples"] < len(y) - 65536:
+def delivered(samples: np.ndarray, sent: np.ndarray) -> Delivered:
+    """What the Frame Receiver's messages hold of the payloads sent [F, P] uint8; not timed."""
+    graph = Graph(np.concatenate([samples, np.zeros(2 * APART_TAIL, np.complex64)]))
+    graph.top.start()
+    while graph.first.receiver.counts["samples"] < len(samples) + APART_TAIL:
         time.sleep(0.005)
-    seconds, wall = time.process_time() - began, time.monotonic() - clock
-    time.sleep(0.5)
-    top.stop()
-    top.wait()
+    time.sleep(0.5)  # messages are on their way
+    graph.top.stop()
+    graph.top.wait()
     got = np.zeros(sent.shape, np.uint8)
-    usable, exact = np.zeros(len(sent), bool), np.zeros(len(sent), bool)
-    for debug in (ok, fail):
+    usable, right = np.zeros(len(sent), bool), np.zeros(len(sent), bool)
+    for debug in graph.ports.values():
         for i in range(debug.num_messages()):
             meta, vector = pdu.split(debug.get_message(i))
             if meta["kind"] == Kind.BODY and len(vector) == sent.shape[1] + 4:
                 row = meta["sequence"]
                 usable[row], got[row] = True, vector[:-4]
-                exact[row] = meta["crc_ok"] and np.array_equal(got[row], sent[row])
+                right[row] = meta["crc_ok"] and np.array_equal(got[row], sent[row])
     error = np.mean((got[usable].astype(float) - sent[usable]) ** 2) if usable.any() else np.nan
     psnr = float(10 * np.log10(255**2 / error)) if error else np.inf
-    return Received(int(exact.sum()), int(usable.sum()), psnr, seconds, wall)
+    return Delivered(int(right.sum()), int(usable.sum()), psnr)
 
 
-def receive_ofdm(y: np.ndarray, sent: np.ndarray) -> tuple[int, float, float]:
-    """(packets exactly as sent, processor seconds, seconds by the clock)."""
-    sink = grb.vector_sink_b()
-    top = gr.top_block()
-    top.connect(
-        grb.vector_source_c(y.tolist()),
-        digital.ofdm_rx(packet_length_tag_key="length", bps_header=1, bps_payload=2),
-        sink,
-    )
-    began, clock = time.process_time(), time.monotonic()
-    top.run()
-    seconds, wall = time.process_time() - began, time.monotonic() - clock
-    known = {row.tobytes() for row in sent.reshape(-1, PACKET)}
-    got = bytes(sink.data())
-    starts = sorted(tag.offset for tag in sink.tags() if pmt.symbol_to_string(tag.key) == "length")
-    return len({got[s : s + PACKET] for s in starts} & known), seconds, wall
-
-
-def delivery(frames: int) -> None:
-    """Who delivers what, from 20 to 5 dB."""
-    clean, sent = ofdm(frames)
-    noise_power = float(np.mean(np.abs(clean) ** 2)) / OCCUPIED
+def delivery(frames: int) -> list[Row]:
+    """Who delivers what, from 20 to 5 dB, without and with offsets."""
+    packets = ofdm_peer.packets(frames, PACKET, np.random.default_rng(2))
     print(f"Delivery, {frames} packets. Exact: every byte as sent. Usable: header right, so that the payload has its")
     print("place in the picture; a wrong message is one pixel of about the right value (PSNR of the bytes).")
-    columns = f"{'bits/symbol':>11} {'SNR dB':>6} {'exact':>6} {'usable':>6} {'PSNR dB':>7}"
+    print(f"Offsets: {OFFSETS}.")
+    columns = f"{'bits/symbol':>11} {'offsets':>7} {'SNR dB':>6} {'exact':>6} {'usable':>6} {'PSNR dB':>7}"
     print(f"{'receiver':30} {'meant for':14} {columns}", flush=True)
-    for snr in SNRS:
-        got, _, _ = receive_ofdm(impaired(clean, snr, noise_power, offsets=False), sent)
-        print(f"{'GNU Radio ofdm_rx, QPSK, 96 B':30} {'exact data':14} {2:11g} {snr:6g} {got:6d}", flush=True)
-    at_ten: dict[str, tuple[int, int]] = {}
-    for codec, meant, bits in (
-        ("ae8x8", "exact data", 1.0),
-        ("ae8x4+outer", "exact data", 1.0),
-        ("image8x4", "pixels", 2.0),
+    rows, cases = [], [(offsets, snr) for offsets in (False, True) for snr in SNRS]
+    theirs = {}
+    for offsets, snr in cases:
+        heard = impaired(packets, snr, offsets=offsets, tail=ofdm_peer.TAIL)
+        theirs[offsets, snr], _ = receive_ofdm(heard, packets)
+        print(
+            f"{'GNU Radio ofdm_rx, QPSK, 96 B':30} {'exact data':14} {2:11g} {_yes(offsets):>7} {snr:6g} "
+            f"{theirs[offsets, snr]:6d}",
+            flush=True,
+        )
+    for codec, meant, bits in (("ae8x8", "exact data", 1), ("ae8x4+outer", "exact data", 1), ("image8x4", "pixels", 2)):
+        signal = ours(codec, frames, PACKET)
+        for offsets, snr in cases:
+            r = delivered(impaired(signal, snr, offsets=offsets, tail=TAIL), signal.payloads)
+            print(
+                f"{f'privsc, {codec}, {PACKET} B':30} {meant:14} {bits:11g} {_yes(offsets):>7} {snr:6g} {r.exact:6d} "
+                f"{r.usable:6d} {r.psnr_db:7.1f}",
+                flush=True,
+            )
+            if bits == 2:
+                what = f"{PACKET} bytes at {snr:g} dB, {'offsets' if offsets else 'no offsets'}, exact, {codec}"
+                rows.append(Row(what, r.exact, "ofdm_rx, QPSK", theirs[offsets, snr], f"packets of {frames}"))
+    return rows
+
+
+def speed(frames: int, rounds: int) -> list[Row]:
+    """Samples and payload a second at 25 dB, where both decode: like for like, then with offsets, then other codecs."""
+    print(f"\nSpeed at {CLEAR:g} dB, medians of {rounds} runs in turns; processor: all threads, source included")
+    print(f"Offsets: {OFFSETS}. Times: of ofdm_rx in the same turns.")
+    columns = f"{'frames':>11} {'Msps':>6} {'times':>6} {'clock Msps':>10} {'times':>6} {'Mbit/s':>7} {'times':>6}"
+    print(f"{'what':52} {columns}", flush=True)
+    rows, reference = [], 0.0
+    for codec, size, offsets in (
+        ("image8x4", PACKET, False),
+        ("image8x4", LARGE, False),
+        ("image8x4", PACKET, True),
+        ("ae8x8", PACKET, False),
+        ("ae8x4+outer", PACKET, False),
     ):
-        x, payloads = ours(codec, frames, PACKET)
-        for snr in SNRS:
-            r = receive_ours(impaired(x, snr, 1.0, offsets=True), payloads)
-            print(
-                f"{f'privsc, {codec}, {PACKET} B':30} {meant:14} {bits:11g} {snr:6g} {r.exact:6d} {r.usable:6d} "
-                f"{r.psnr_db:7.1f}",
-                flush=True,
-            )
-            if snr == 10.0:
-                at_ten[codec] = (r.exact if meant == "exact data" else r.usable), frames
-    print(
-        "delivered at 10 dB, in the sense each is meant for: "
-        + ", ".join(f"{name} {100 * got / of:.2f} %" for name, (got, of) in at_ten.items())
-    )
+        count = max(frames * PACKET // size, 8)
+        case, theirs = _turn(codec, size, count, offsets, rounds)
+        reference = reference or theirs
+        rows += case if codec == "image8x4" else []
+    for name, rate in block_speeds.every(frames // 4, rounds):
+        print(f"{name:52} {'':11} {rate:6.2f} {rate / reference:6.2f}", flush=True)
+    return rows
 
 
-def speed(frames: int) -> None:
-    """Samples a second of processor time, all threads and the source included, at 20 dB, where both decode."""
-    clean, sent = ofdm(frames)
-    y = impaired(clean, SNRS[0], float(np.mean(np.abs(clean) ** 2)) / OCCUPIED, offsets=False)
-    receive_ofdm(y[: len(y) // 4], sent)  # FFT plans are made at the first use
-    got, seconds, wall = receive_ofdm(y, sent)
-    theirs = len(y) / seconds / 1e6
-    print(f"\nSpeed at {SNRS[0]:g} dB, million samples a second of processor time (all threads, source included)")
-    print(f"{'what':60} {'frames':>6} {'Msps':>6} {'times ofdm_rx':>13} {'by the clock':>12}")
-    print(
-        f"{'GNU Radio ofdm_rx, QPSK, 96 B':60} {got:6d} {theirs:6.2f} {1:13.2f} {len(y) / wall / 1e6:12.2f}", flush=True
-    )
-    for codec, size in (("ae8x8", PACKET), ("image8x4", PACKET), ("image8x4", 1024), ("ae8x4+outer", PACKET)):
-        x, payloads = ours(codec, frames if size == PACKET else frames // 4, size)
-        y = impaired(x, SNRS[0], 1.0, offsets=True)
-        for name, whole, apart in (
-            ("Frame Receiver", False, False),
-            ("with the Image Assembler", True, False),
-            ("Frame Sync, Frame Decoder", False, True),
-        ):
-            r = receive_ours(y, payloads, whole, apart)
-            rate = len(y) / r.seconds / 1e6
-            print(
-                f"{f'{name}, {codec}, {size} B':60} {r.exact:6d} {rate:6.2f} {rate / theirs:13.2f} "
-                f"{len(y) / r.wall / 1e6:12.2f}",
-                flush=True,
-            )
-    for name, rate in block_speeds.every(frames // 4):
-        print(f"{name:60} {'':6} {rate:6.2f} {rate / theirs:13.2f}", flush=True)
+def _turn(codec: str, size: int, count: int, offsets: bool, rounds: int) -> tuple[list[Row], float]:
+    """(rows of the Frame Receiver, ofdm_rx's Msps) for one kind of frame; prints all variants."""
+    signal, packets = ours(codec, count, size), ofdm_peer.packets(count, size, np.random.default_rng(2))
+    heard = {name: impaired(signal, CLEAR, offsets=offsets, tail=TAIL) for name in VARIANTS[:2]}
+    heard[VARIANTS[2]] = impaired(signal, CLEAR, offsets=offsets, tail=APART_TAIL)
+    other = impaired(packets, CLEAR, offsets=offsets, tail=ofdm_peer.TAIL)
+    peer = "ofdm_rx, QPSK"
+    works = {peer: lambda: receive_ofdm(other, packets)}
+    works |= {name: (lambda name=name: receive_ours(heard[name], name)) for name in VARIANTS}
+    runs = in_turns(works, rounds)
+    figures = {
+        name: _figures(run, (packets if name == peer else signal).bursts.size, size) for name, run in runs.items()
+    }
+    suffix = f"{size} B{', offsets' if offsets else ''}"
+    rows = []
+    for name, (processor, clock, payload) in figures.items():
+        shown = f"{name}, {suffix}" if name == peer else f"{name}, {codec}, {suffix}"
+        times = [one / two for one, two in zip(figures[name], figures[peer], strict=True)]
+        print(
+            f"{shown:52} {runs[name].result:5d}/{count:<5d} {processor:6.2f} {times[0]:6.2f} {clock:10.2f} "
+            f"{times[1]:6.2f} {payload:7.2f} {times[2]:6.2f}",
+            flush=True,
+        )
+    note = f"frames {runs[VARIANTS[0]].result} / {runs[peer].result} of {count}"
+    note += f"; both with offsets: {OFFSETS}" if offsets else ""
+    units = ("Msps of processor time", "Msps by the clock", "payload Mbit per processor second")
+    for unit, here, there in zip(units, figures[VARIANTS[0]], figures[peer], strict=True):
+        rows.append(Row(f"Frame Receiver, {codec}, {suffix}", here, peer, there, unit, note=note))
+    return rows, figures[peer][0]
 
 
-def main(frames: int, parts: list[str]) -> None:
-    receive_ours(*ours("ae8x8", 50, PACKET))  # tables are made at the first use
-    for name, part in (("delivery", delivery), ("speed", speed)):
-        if name in parts or not parts:
-            part(frames)
+def _figures(run: Runs[int], samples: int, size: int) -> tuple[float, float, float]:
+    """(Msps of processor time, Msps by the clock, payload Mbit per processor second)."""
+    spent = run.spent
+    return samples / spent.processor / 1e6, samples / spent.wall / 1e6, run.result * size * 8 / spent.processor / 1e6
+
+
+def _yes(offsets: bool) -> str:
+    return "yes" if offsets else "no"
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("frames", nargs="?", type=positive, default=500)
+    options.add_argument("part", nargs="?", choices=("delivery", "speed"))
+    given = options.parse_args()
+    receive_ours(impaired(ours("ae8x8", 50, PACKET), CLEAR, tail=TAIL))  # tables are made at the first use
+    rows: list[Row] = []
+    if given.part != "speed":
+        rows += delivery(given.frames)
+    if given.part != "delivery":
+        rows += speed(given.frames, given.rounds)
+    write_rows(given.rows, rows)
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:]
-    main(int(given.pop(0)) if given and given[0].isdigit() else 500, given)
+    main()

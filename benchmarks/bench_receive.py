@@ -1,6 +1,6 @@
 """The whole receive flowgraph, rx_bob_zmq.grc as it is, beside GNU Radio's ofdm_rx behind the same ZMQ source.
 
-    PYTHONPATH=. /usr/bin/python3 -m benchmarks.bench_receive [IMAGES]
+    PYTHONPATH=. /usr/bin/python3 -s -m benchmarks.bench_receive [IMAGES]
 
 Photographs of 320 x 240 pixels, guarded by a worker, framed, through a channel at 20 dB (carrier 0.1 rad/sample, 50
 ppm, a fractional delay), pushed to the flowgraph as fast as it takes them, received, recovered by the worker, written
@@ -24,10 +24,11 @@ import zmq
 
 from benchmarks.bench_gnuradio import OCCUPIED, impaired, ofdm
 from flowgraphs.parts import png
-from flowgraphs.parts.framing import Framing
 from flowgraphs.tools import variants
 from flowgraphs.tools.run import MODELS_PYTHON, load
 from flowgraphs.worker.worker_client import WorkerClient
+from phy.frame.framing import Framing
+from phy.modem.waveform import BurstWaveform
 from phy.net.bridge import HIGH_WATER, MESSAGE
 from phy.net.endpoints import stream_socket
 
@@ -52,7 +53,7 @@ def signal(worker: str, images: int) -> np.ndarray:
         answer = client.request("guard", params, {"photo": photo})
         digest = bytes.fromhex(answer.header["result"]["k_digest"])
         head, body = (answer.buffers[name].tobytes() for name in ("head", "body"))
-        clean = np.concatenate(list(framing.image(head, body, number, digest).chunks()))
+        clean = BurstWaveform().send(framing.image(head, body, number, digest).groups).iq
         parts.append(impaired(clean, 20.0, 1.0, offsets=True))
     client.release()
     return np.concatenate([*parts, np.zeros(1 << 18, np.complex64)])

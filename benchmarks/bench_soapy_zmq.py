@@ -1,7 +1,7 @@
 """The virtual radio under load: two of them in two processes, each sending to and hearing the other.
 
     export PYTHONPATH=. SOAPY_SDR_PLUGIN_PATH=hardware/soapy_zmq/build
-    /usr/bin/python3 -m benchmarks.bench_soapy_zmq [SECONDS] [MSPS...]
+    /usr/bin/python3 -s -m benchmarks.bench_soapy_zmq [SECONDS] [MSPS...]
 
 20 ppm between the clocks (every sample is interpolated), noise, a carrier offset. Prints for each rate what both ends
 lost, the processors' time, and the memory that was added; then how steadily samples come, and how late.

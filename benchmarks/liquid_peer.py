@@ -1,4 +1,7 @@
-"""liquid-dsp's framegen64 and framesync64 (the distribution's libliquid) by ctypes: 72 bytes in 1440 samples."""
+"""liquid-dsp's framegen64 and framesync64 (the distribution's libliquid) by ctypes: 72 bytes in 1440 samples.
+
+The library is package libliquid1 of Debian 12 and 13 and of Ubuntu 24.04; libliquid-dev brings it too.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,10 @@ import ctypes.util
 
 import numpy as np
 
+from benchmarks.signals import Bursts
+
 FRAME_SAMPLES = 1440
-SAMPLES_PER_SYMBOL = 2
+MISSING = "libliquid is not installed: sudo apt-get install libliquid1"
 
 
 class _Stats(ctypes.Structure):
@@ -17,27 +22,28 @@ class _Stats(ctypes.Structure):
 
 
 def library() -> ctypes.CDLL | None:
-    """The shared library, None where it is not installed (package libliquid1 or libliquid-dev)."""
+    """The shared library, None where it is not installed or lacks the functions that are needed."""
     name = ctypes.util.find_library("liquid") or "libliquid.so.1"
     try:
         lib = ctypes.CDLL(name)
-    except OSError:
+        for function in ("framegen64_create", "framesync64_create"):
+            getattr(lib, function).restype = ctypes.c_void_p
+        lib.framesync64_get_framedatastats.restype = _Stats
+    except (OSError, AttributeError):
         return None
-    for function in ("framegen64_create", "framesync64_create"):
-        getattr(lib, function).restype = ctypes.c_void_p
-    lib.framesync64_get_framedatastats.restype = _Stats
     return lib
 
 
-def frames(lib: ctypes.CDLL, count: int, rng: np.random.Generator) -> np.ndarray:
-    """[count, 1440] complex64 frames with random header and payload."""
+def frames(lib: ctypes.CDLL, count: int, rng: np.random.Generator) -> Bursts:
+    """Frames with random header (8 bytes) and payload (64 bytes)."""
     generator = ctypes.c_void_p(lib.framegen64_create())
     out = np.zeros((count, FRAME_SAMPLES), np.complex64)
-    for row in out:
-        header, payload = rng.bytes(8), rng.bytes(64)
+    payloads = rng.integers(0, 256, (count, 72), dtype=np.uint8)
+    for row, data in zip(out, payloads, strict=True):
+        header, payload = data[:8].tobytes(), data[8:].tobytes()
         lib.framegen64_execute(generator, header, payload, row.ctypes.data_as(ctypes.c_void_p))
     lib.framegen64_destroy(generator)
-    return out
+    return Bursts(out, payloads)
 
 
 class FrameSync:

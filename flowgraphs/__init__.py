@@ -2,3 +2,10 @@
 
 parts ─► worker ─► blocks; `tools` compiles, runs and draws. Imports: `phy`.
 """
+
+import site
+import sys
+
+# As `python3 -s` does: the distribution's GNU Radio cannot load a numpy 2 that the user installed with pip.
+if site.ENABLE_USER_SITE:
+    sys.path[:] = [entry for entry in sys.path if entry != site.getusersitepackages()]

@@ -1,14 +1,15 @@
-"""Recordings as SigMF, written and read with the sigmf package: models side only (the package is in .venv).
+"""Recordings as SigMF, written with the sigmf package: models side only (the package is in .venv).
 
 Core fields, an annotation for each frame, and fields of our own in the namespace ``privsc``:
 
     global       privsc:codec, privsc:coding, privsc:k_digest, privsc:seed, privsc:models {file: SHA-256},
-                 privsc:profile, privsc:chains {name: {noise_db, seed, frames, digest}}, privsc:payloads {name: SHA-256}
+                 privsc:profile, privsc:signal_rate [samples/s], privsc:front_end {dc_block, swap_iq},
+                 privsc:chains {name: {noise_db, seed, frames, digest}}, privsc:payloads {name: SHA-256}
     annotations  one a frame: privsc:sequence, privsc:kind, privsc:image_id, privsc:snr_db, privsc:cfo,
                  privsc:clock_ppm, privsc:crc_ok, privsc:codec
     captures     one from each gap on: privsc:lost (samples, null where unknown), privsc:why
 
-Every field of the namespace is optional to readers: any SigMF program opens the file.
+Every field of the namespace is optional to readers: any SigMF program opens the file. ``hardware.recordings`` reads.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +26,8 @@ from hardware.errors import RecordingError
 
 NAMESPACE = "privsc"
 EXTENSION = {"name": NAMESPACE, "version": "1.0.0", "optional": True}
+MAX_ANNOTATIONS = 40_000  # frames beyond are left out: readers bound what they take
 DATATYPES = {"CF32": "cf32_le", "CS16": "ci16_le"}
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A recording that was read. path: of the samples; format: CF32 or CS16; fields: ours, without the namespace."""
-
-    path: Path
-    format: str
-    samples: int
-    sample_rate: float
-    frequency: float | None
-    fields: dict[str, Any]
-    annotations: list[dict[str, Any]]
 
 
 def base_of(path: Path) -> Path:
@@ -98,7 +86,7 @@ def write(
                     int(gap["at"]),
                     {"core:frequency": frequency, f"{NAMESPACE}:lost": gap["lost"], f"{NAMESPACE}:why": gap["why"]},
                 )
-        for one in sorted(frames, key=lambda frame: frame["start"]):
+        for one in sorted(frames, key=lambda frame: frame["start"])[:MAX_ANNOTATIONS]:
             start = max(0, int(one["start"]))
             meta.add_annotation(
                 start,
@@ -130,45 +118,3 @@ def write(
         Path(temporary).unlink(missing_ok=True)
         raise RecordingError(f"{base}: cannot be written ({error.strerror}); choose another place") from error
     return base.with_name(base.name + ".sigmf-meta")
-
-
-def read(path: Path) -> Recording:
-    """A recording; samples that do not match their checksum are refused."""
-    from sigmf import sigmffile
-    from sigmf.error import SigMFError
-
-    base = base_of(path)
-    meta_path, data_path = (base.with_name(base.name + end) for end in (".sigmf-meta", ".sigmf-data"))
-    for needed in (meta_path, data_path):
-        if not needed.is_file():
-            raise RecordingError(f"{needed}: no such file; a recording is a .sigmf-meta and a .sigmf-data file")
-    try:
-        found = sigmffile.fromfile(str(meta_path))
-        found.validate()
-        everywhere = found.get_global_info()
-        captures, annotations = found.get_captures(), found.get_annotations()
-        form = {value: key for key, value in DATATYPES.items()}.get(everywhere["core:datatype"])
-        if form is None:
-            raise RecordingError(
-                f"{meta_path}: samples must be {' or '.join(DATATYPES.values())}; got {everywhere['core:datatype']}"
-            )
-        size = data_path.stat().st_size // (8 if form == "CF32" else 4)
-        return Recording(
-            data_path,
-            form,
-            size,
-            float(everywhere["core:sample_rate"]),
-            captures[0].get("core:frequency"),
-            _ours(everywhere),
-            [{**_ours(one), "start": one["core:sample_start"]} for one in annotations],
-        )
-    except RecordingError:
-        raise
-    except (SigMFError, OSError, ValueError, KeyError, IndexError, TypeError, json.JSONDecodeError) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise RecordingError(f"{meta_path}: is damaged or not SigMF ({reason}); record again") from error
-
-
-def _ours(values: Mapping[str, Any]) -> dict[str, Any]:
-    start = NAMESPACE + ":"
-    return {key.removeprefix(start): value for key, value in values.items() if key.startswith(start)}

@@ -1,19 +1,20 @@
 """Selective repeat over a return path: only the frames that did not arrive exactly are sent again.
 
-    link.transmit ──► receive ──► missing ──return path──► link.transmit(frames=missing) ──► receive ──merge──► ...
+    send ──► channel ──► frames ──► one Assembler for all rounds ──missing──return path──► send(frames=missing) ──► ...
 
 The return path is a function here: given what is missing it says what to send again, or None to give up (one-way use).
 """
 
 from __future__ import annotations
 
+import math
+import secrets
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-
-import numpy as np
+from dataclasses import dataclass
 
 from phy.errors import LinkError
-from phy.frame.assembly import Reception
+from phy.frame.assembly import Assembler, ReceivedImage
 from phy.link import Link
 
 ReturnPath = Callable[[tuple[int, ...]], "tuple[int, ...] | None"]
@@ -21,28 +22,17 @@ ReturnPath = Callable[[tuple[int, ...]], "tuple[int, ...] | None"]
 
 @dataclass(frozen=True)
 class Delivery:
-    """reception: the merged result; rounds: transmissions needed; channel_uses: of all of them."""
+    """image: as the receiver ends with it, None where nothing arrived; rounds: transmissions needed; channel_uses: of
+    all of them."""
 
-    reception: Reception
+    image: ReceivedImage | None
     rounds: int
     channel_uses: int
 
-
-def merge(first: Reception, second: Reception) -> Reception:
-    """Two receptions of the same body of which only exact frames were kept (best_effort=False)."""
-    if len(first.body) != len(second.body):
-        raise LinkError(f"receptions of {len(first.body)} and {len(second.body)} bytes are not of the same body")
-    body = np.where(second.body_ok, np.frombuffer(second.body, np.uint8), np.frombuffer(first.body, np.uint8))
-    missing = tuple(sorted(set(first.missing) & set(second.missing)))
-    head = first.head if first.head is not None else second.head
-    return replace(
-        second,
-        head=head,
-        body=body.tobytes(),
-        body_ok=first.body_ok | second.body_ok,
-        missing=missing,
-        body_crc_ok=not missing,
-    )
+    @property
+    def exact(self) -> bool:
+        """Whether head and body are there without an error."""
+        return self.image is not None and self.image.complete and self.image.body_crc_ok
 
 
 def deliver(
@@ -50,28 +40,35 @@ def deliver(
     head: bytes,
     body: bytes,
     *,
-    image_id: int,
     k_digest: bytes,
     snr_db: float,
     seed: int,
+    image_id: int | None = None,
     max_rounds: int = 8,
     return_path: ReturnPath = lambda missing: missing,
 ) -> Delivery:
-    """Send until head and body are exact or max_rounds is reached; round r draws its channel from seed + r."""
+    """Send until head and body are exact or max_rounds is reached; round r draws its channel from seed + r. A round of
+    which nothing arrived is sent again whole."""
     if max_rounds < 1:
         raise LinkError(f"max_rounds must be at least 1, got {max_rounds}")
+    number = secrets.randbelow(1 << 16) if image_id is None else image_id
+    transmitter, receiver = link.transmitter(), link.receiver()
+    assembler = Assembler(math.inf, eager=False, max_body=receiver.max_body)
     wanted: tuple[int, ...] | None = None
-    got: Reception | None = None
-    uses = 0
+    uses, best = 0, None
     for done in range(max_rounds):
-        sent = link.transmit(head, body, image_id=image_id, k_digest=k_digest, frames=wanted)
+        sent = transmitter.send(head, body, k_digest=k_digest, image_id=number, frames=wanted)
         uses += sent.channel_uses
-        now = link.receive(sent, snr_db=snr_db, seed=seed + done, k_digest=k_digest)
-        got = now if got is None else merge(got, now)
-        if got.body_crc_ok and got.head is not None:
+        refusals: Counter[str] = Counter()
+        for frame in receiver.waveform.receive(sent.through(link.channel_at(snr_db, seed + done)), refusals):
+            assembler.add(frame)
+        best = max(assembler.peek(), key=lambda image: image.frames, default=None)
+        if best is not None and best.complete and best.body_crc_ok:
             break
-        wanted = return_path(got.missing)
+        if best is None or best.count is None:
+            wanted = None
+            continue
+        wanted = return_path(best.missing)
         if wanted is None:
             break
-    assert got is not None  # max_rounds is at least 1
-    return Delivery(got, done + 1, uses)
+    return Delivery(best, done + 1, uses)

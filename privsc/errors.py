@@ -72,3 +72,11 @@ class RefusedError(PrivscError):
 
 class SuspectError(RefusedError):
     """Something in the picture nearly matches an entity of K, and such pictures are to be refused."""
+
+
+class NothingFoundError(RefusedError):
+    """The guard did not find what a picture must hold."""
+
+
+class ApprovalError(RefusedError):
+    """What would be sent is not the picture that was approved."""

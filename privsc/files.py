@@ -1,4 +1,8 @@
-"""Results out: folders and files, written all or nothing."""
+"""Results out: folders and files, written all or nothing, and for their owner alone.
+
+Results hold photographs, and K holds more of them: a file is made with mode 0600 and a folder with 0700, whatever the
+umask. A folder that exists keeps its mode.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +17,14 @@ from typing import Any
 
 from privsc.errors import OutputError
 
+FILE, FOLDER = 0o600, 0o700  # modes of what is made
+
 
 def output_folder(path: str | Path) -> Path:
-    """Folder for results, made when missing."""
+    """Folder for results, made when missing: for its owner alone."""
     path = Path(path)
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        private_folder(path)
     except (FileExistsError, NotADirectoryError) as error:
         raise OutputError(f"{path}: is not a folder; give another one with --out") from error
     except OSError as error:
@@ -28,8 +34,16 @@ def output_folder(path: str | Path) -> Path:
     return path
 
 
+def private_folder(path: Path) -> Path:
+    """The folder itself, made with mode 0700 when missing, like its parents; OSError where that cannot be done."""
+    if not path.is_dir():
+        private_folder(path.parent)
+        path.mkdir(mode=FOLDER, exist_ok=True)
+    return path
+
+
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
+def atomic_path(path: str | Path, mode: int = FILE) -> Iterator[Path]:
     """A temporary name beside `path`, renamed to it when the block ends well and removed when it does not."""
     path = Path(path)
     try:
@@ -40,16 +54,16 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(mode)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
-def write_atomic(path: str | Path, data: bytes) -> None:
+def write_atomic(path: str | Path, data: bytes, mode: int = FILE) -> None:
     """Write `data` to `path`, all or nothing."""
-    with atomic_path(path) as temporary:
+    with atomic_path(path, mode) as temporary:
         temporary.write_bytes(data)
 
 
@@ -84,6 +98,7 @@ class ResultFolder:
                 target = self.path / name
                 temporary = self.path / f".{len(staged)}.{os.getpid()}.partial"
                 staged.append((temporary, target))
+                temporary.touch(FILE)
                 temporary.write_bytes(data)
             for temporary, target in staged:
                 temporary.replace(target)
@@ -94,9 +109,3 @@ class ResultFolder:
         finally:
             for temporary, _ in staged:
                 temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -4,9 +4,14 @@
 #
 #   PRIVSC_PYTHON=...   the Python to use (3.11 or newer); found on PATH if left out
 #   PRIVSC_NO_APT=1     never call apt-get; say what is missing instead
+#   CONSTRAINTS=1       the versions of constraints.txt, which were tested, instead of the newest
 
 set -eu
 cd "$(dirname "$0")/.."
+
+# What other programs set for their own Python (ROS, a pip.conf with user = true) is not meant for .venv.
+unset PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX PIP_ROOT
+export PIP_USER=0
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
@@ -49,28 +54,51 @@ make_venv() {
         python=$(find_python)
         [ -n "$python" ] || die "the distribution's Python is older than 3.11; install a newer one and set PRIVSC_PYTHON"
     fi
-    if ! "$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then
+    if ! has_venv "$python"; then
         package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
         may_install && apt_install "$package" || die "$python has no venv module; run: sudo apt-get install $package"
+        has_venv "$python" || die "$python has no venv module, and $package did not bring it; set PRIVSC_PYTHON to another Python"
     fi
-    "$python" -m venv --clear .venv
+    "$python" -m venv --clear .venv || die "$python cannot make .venv; set PRIVSC_PYTHON to another Python"
 }
 
-# What .venv must hold: the declared dependencies, at the place where the folder lies now.
-wanted() { { cat pyproject.toml; pwd; } | cksum; }
+has_venv() { "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
+
+# What .venv must hold: the declared dependencies, constrained or not, at the place where the folder lies now.
+wanted() { { cat pyproject.toml; [ -z "$1" ] || cat constraints.txt; pwd; } | cksum; }
+
+# .venv holds it. What was installed with constraints serves without them too.
+ready() {
+    [ -x .venv/bin/python ] || return 1
+    held=$(cat "$stamp" 2>/dev/null) || return 1
+    [ "$held" = "$(wanted "$constraints")" ] || { [ -z "$constraints" ] && [ "$held" = "$(wanted 1)" ]; }
+}
+
+# A pip that is too old for pyproject.toml (before 22.3) is renewed, or with it the whole .venv.
+pip_is_new_enough() {
+    version=$(.venv/bin/python -m pip --version 2>/dev/null | cut -d' ' -f2)
+    major=${version%%.*}
+    minor=${version#*.}
+    minor=${minor%%.*}
+    case "$major$minor" in '' | *[!0-9]*) return 1 ;; esac
+    [ "$major" -gt 22 ] || { [ "$major" -eq 22 ] && [ "$minor" -ge 3 ]; }
+}
 
 models_side() {
     stamp=.venv/.privsc-ready
-    [ -x .venv/bin/python ] && [ "$(cat "$stamp" 2>/dev/null)" = "$(wanted)" ] && return
-    if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
-        make_venv
+    constraints=${CONSTRAINTS:-}
+    [ -z "$constraints" ] || [ -e constraints.txt ] || die "constraints.txt is missing; run without CONSTRAINTS"
+    ready && return
+    if ! pip_is_new_enough; then
+        .venv/bin/python -m pip install --disable-pip-version-check --quiet --upgrade 'pip>=22.3' >/dev/null 2>&1 &&
+            pip_is_new_enough || make_venv
     fi
     say "installing the Python packages into .venv (a few minutes the first time)"
     quiet=--quiet
     [ -t 2 ] && quiet=
-    # shellcheck disable=SC2086  # an option or nothing
-    .venv/bin/python -m pip install --disable-pip-version-check $quiet -e '.[dev]' >&2
-    wanted >"$stamp"
+    # shellcheck disable=SC2086  # options or nothing
+    .venv/bin/python -m pip install --disable-pip-version-check $quiet ${constraints:+-c constraints.txt} -e '.[dev]' >&2
+    wanted "$constraints" >"$stamp"
 }
 
 # Imports a module as the radio side does: -s keeps what the user installed with pip (a numpy 2, say) out of it.

@@ -1,4 +1,4 @@
-"""What blocks and programs share: PDUs, PNG, framing and gathering of images, multipath.
+"""What blocks and programs share: PDUs, PNG, multipath.
 
 In and out: bytes, frames, pixels.
 Imports: `phy`. Blocks come from `flowgraphs.blocks`.

@@ -1,6 +1,6 @@
 """Pictures of flowgraphs as gnuradio-companion draws them, for the README and for slides.
 
-    PYTHONPATH=. xvfb-run -a /usr/bin/python3 -m flowgraphs.tools.drawing FOLDER [NAME...]      one PNG a flowgraph
+    PYTHONPATH=. xvfb-run -a /usr/bin/python3 -s -m flowgraphs.tools.drawing FOLDER [NAME...]      one PNG a flowgraph
 
 Drawn by gnuradio-companion's own code (what its menu calls Screen Capture), so it needs GTK and a display.
 """

@@ -1,8 +1,8 @@
 """Runs a photograph through a flowgraph without gnuradio-companion: worker, grcc, flowgraph, results, end.
 
-    python3 -m flowgraphs.tools.run IMAGE --db K.db --out DIR          loopback.grc without a window
-    python3 -m flowgraphs.tools.run IMAGE --db K.db --window           the same with its window, until that is closed
-    python3 -m flowgraphs.tools.run IMAGE --worker tcp://127.0.0.1:5757 --snr 10 --eve-snr 5 --codec ae8x4+outer
+    python3 -s -m flowgraphs.tools.run IMAGE --db K.db --out DIR          loopback.grc without a window
+    python3 -s -m flowgraphs.tools.run IMAGE --db K.db --window           the same with its window, until that is closed
+    python3 -s -m flowgraphs.tools.run IMAGE --worker ipc://worker --snr 10 --eve-snr 5 --codec ae8x4+outer
 
 Writes what `privsc run` writes. Runs in the distribution's Python; the worker runs in .venv.
 """
@@ -13,6 +13,7 @@ import argparse
 import importlib.util
 import json
 import math
+import os
 import subprocess
 import sys
 import tempfile
@@ -24,7 +25,7 @@ from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
 CODECS = ("image8x2", "image8x4", "image8x8", *(f"ae8x{n}{end}" for n in (2, 4, 8) for end in ("", "+outer")))
-MODELS_PYTHON = ROOT / ".venv" / "bin" / "python"
+MODELS_PYTHON = Path(os.environ.get("PRIVSC_MODELS_PYTHON") or ROOT / ".venv" / "bin" / "python")
 
 
 class RunError(RuntimeError):
@@ -35,7 +36,9 @@ class RunError(RuntimeError):
 def worker(database: Path, python: Path = MODELS_PYTHON) -> Iterator[str]:
     """A worker with every role for as long as the block runs; gives its endpoint. It ends even when we are killed."""
     if not python.exists():
-        raise RunError(f"{python}: the models side is not installed; run 'make setup'")
+        raise RunError(
+            f"{python}: the models side is not installed; run 'make setup', or name its Python in PRIVSC_MODELS_PYTHON"
+        )
     command = [
         str(python),
         "-m",
@@ -46,7 +49,7 @@ def worker(database: Path, python: Path = MODELS_PYTHON) -> Iterator[str]:
         str(database),
         "--until-eof",
         "--endpoint",
-        "tcp://127.0.0.1:*",
+        "ipc://*",
     ]
     process = subprocess.Popen(command, cwd=Path.cwd(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:

@@ -1,6 +1,6 @@
 """A picture of the loopback flowgraph's window in action, for the README.
 
-    xvfb-run -a /usr/bin/python3 -m flowgraphs.tools.screenshot IMAGE --db K.db --out window.png
+    xvfb-run -a /usr/bin/python3 -s -m flowgraphs.tools.screenshot IMAGE --db K.db --out window.png
 
 The window opens, one photograph goes through, and once its report is written the window is drawn into a PNG.
 """

@@ -48,6 +48,7 @@ def environment() -> dict[str, str]:
     found = dict(os.environ)
     for name, path in (("GRC_BLOCKS_PATH", HERE / "blocks"), ("PYTHONPATH", HERE.parent)):
         found[name] = os.pathsep.join([str(path), *filter(None, [os.environ.get(name)])])
+    found["PYTHONNOUSERSITE"] = "1"  # a numpy 2 that the user installed with pip breaks GNU Radio
     return found
 
 

@@ -19,6 +19,7 @@ from gnuradio import gr
 
 from flowgraphs.parts import pdu
 from flowgraphs.worker.worker_client import WorkerClient, WorkerLost, WorkerRefused
+from phy.net.endpoints import Address
 
 _WAITING = 8  # requests
 
@@ -34,6 +35,7 @@ class worker_block(gr.basic_block):
         gr.basic_block.__init__(self, name=name, in_sig=None, out_sig=None)
         if not endpoint.startswith(("tcp://", "ipc://")):
             raise ValueError(f"endpoint must begin with tcp:// or ipc://, got {endpoint!r}")
+        Address.parse(endpoint)
         if not timeout > 0:
             raise ValueError(f"timeout must be positive, got {timeout} s")
         self.endpoint, self.timeout = endpoint, timeout

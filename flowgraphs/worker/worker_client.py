@@ -19,6 +19,8 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from phy.net import messages
+from phy.net.curve import as_client, read_key
+from phy.net.endpoints import Address
 
 _PING_EVERY = 0.5  # [s]
 
@@ -36,14 +38,20 @@ class WorkerRefused(Exception):
 
 
 class WorkerClient:
-    """endpoint: where the worker listens. timeout: [s] for one request, waiting for a worker included. silence: [s]
-    without an answer to pings after which a worker counts as gone. counts: Counter of ``sent``, ``answered``, ``lost``,
-    ``refused``, ``busy`` (answers after which the request was repeated) and ``connections``."""
+    """endpoint: where the worker listens: ``ipc://NAME`` (a socket in the user's own folder), ``ipc://PATH``, or
+    ``tcp://HOST:PORT?key=FILE&peer=FILE`` with the CURVE keys of both sides (phy.net.endpoints). timeout: [s] for one
+    request, waiting for a worker included. silence: [s] without an answer to pings after which a worker counts as gone.
+    counts: Counter of ``sent``, ``answered``, ``lost``, ``refused``, ``busy`` (answers after which the request was
+    repeated) and ``connections``."""
 
     def __init__(self, endpoint: str, timeout: float = 120.0, silence: float = 20.0):
         if not (timeout > 0 and silence > 0):
             raise ValueError(f"timeout and silence must be positive, got {timeout} and {silence}")
-        self.endpoint, self.timeout, self.silence = endpoint, timeout, silence
+        self._address = Address.parse(endpoint)
+        self.endpoint, self.timeout, self.silence = self._address.endpoint, timeout, silence
+        if self._address.key is not None and self._address.peer is not None:
+            read_key(self._address.key, secret=True)  # a wrong file is an error now, not at the first request
+            read_key(self._address.peer)
         self.counts: Counter[str] = Counter()
         self._context = zmq.Context()
         self._socket: zmq.Socket | None = None
@@ -97,8 +105,10 @@ class WorkerClient:
             self._socket.setsockopt(zmq.IMMEDIATE, 1)  # nothing is queued for a worker that is not there
             self._socket.setsockopt(zmq.RECONNECT_IVL, 100)  # [ms]
             self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)  # [ms]
-            self._socket.setsockopt(zmq.MAXMSGSIZE, messages.MAX_MESSAGE)
+            self._socket.setsockopt(zmq.MAXMSGSIZE, messages.MAX_PART)
             self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+            if self._address.key is not None and self._address.peer is not None:
+                as_client(self._socket, self._address.key, self._address.peer)
             self._socket.connect(self.endpoint)
             self.counts["connections"] += 1
         first, pinged = self._send("ping", {}, {}), time.monotonic()
@@ -156,7 +166,10 @@ class WorkerClient:
         if not self._socket.poll(int(1000 * seconds)):
             return None
         try:
-            return messages.decode(self._socket.recv_multipart())
+            parts, wrong = messages.receive(self._socket)
+            if wrong is not None:
+                raise wrong
+            return messages.decode(parts)
         except messages.WireError:
             self.counts["malformed"] += 1
             return None

@@ -20,7 +20,8 @@ import numpy as np
 from hardware.diagnosis.sight import MATCH, clock_ppm, jumped, levels, preambles, regular, spectrum
 from hardware.diagnosis.train import IMAGE_ID, Train
 from phy.channel.impairments import frequency_offset
-from phy.codec.codec import bytes_to_messages, shipped
+from phy.codec.codec import shipped
+from phy.codec.packing import bytes_to_messages
 from phy.modem.burst import Layout
 from phy.modem.demodulator import BurstFrame
 from phy.modem.stream import StreamReceiver

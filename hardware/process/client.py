@@ -111,7 +111,7 @@ class Station:
     def ask_for(
         self, op: str, *, buffers: Mapping[str, np.ndarray] | None = None, timeout: float = 60.0, **params: Any
     ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """As ``ask``, with the buffers of the answer."""
+        """As ``ask``, with the buffers of the answer. timeout: [s], begun anew when progress is told."""
         self._number += 1
         until = time.monotonic() + timeout
         while not self._socket.poll(100, zmq.POLLOUT):  # a socket without a peer would wait for ever
@@ -123,6 +123,8 @@ class Station:
             message = self._receive(min(left, 0.2))
             if message is None:
                 self._still_there(op)
+            elif message.header.get("event") == "progress":
+                until = time.monotonic() + timeout
             elif message.id == self._number:
                 if not message.header.get("ok"):
                     raise StationError(str(message.header.get("message", "the radio process refused")))

@@ -16,10 +16,13 @@ from hardware.drivers.open import open_radio
 from hardware.drivers.probe import probe
 from hardware.drivers.radio import Radio
 from hardware.errors import StationError
+from hardware.frontend.frontend import Correction, FrontEnd
 from hardware.process.chain import Chain, frame_event
 from hardware.process.priority import hurry
-from hardware.process.streaming import BLOCK, Gap, Receiving, Sending, statistics, to_complex
+from hardware.process.replaying import Reception, find_rate, make_chains, replay
+from hardware.process.streaming import Gap, Receiving, Sending, statistics, to_complex
 from hardware.profiles.profile import from_dict
+from hardware.recordings.samples import SampleSource
 from phy.modem.demodulator import BurstFrame
 from phy.net import messages
 
@@ -39,6 +42,7 @@ class Station:
         self.receiving: Receiving | None = None
         self.sending: Sending | None = None
         self.chains: list[Chain] = []
+        self.front_end: FrontEnd | None = None
         self.gaps: list[Gap] = []
         self.dropped = 0
         self.outbox: queue.Queue[list[bytes]] = queue.Queue(_OUTBOX)
@@ -79,6 +83,7 @@ class Station:
         assert self.radio is not None
         told = statistics(self.receiving, self.sending, self.radio)
         told["chains"] = {chain.name: chain.summary() for chain in self.chains}
+        told["front_end"] = None if self.front_end is None else self.front_end.report()
         told["gaps"], told["dropped_events"] = len(self.gaps), self.dropped
         return told
 
@@ -114,16 +119,19 @@ class Station:
             if events:
                 self.tell(*frame_event(name, frame))
 
-        self.chains = [
-            Chain(one["name"], noise_db=one.get("noise_db"), seed=one.get("seed", 0), tell=told)
-            for one in params.get("chains", [])
-        ]
+        correction = Correction.from_dict(params.get("front_end"))
+        self.chains = make_chains(params.get("chains", []), correction, told)
+        self.front_end = FrontEnd(correction)
         self.gaps = []
         if params.get("record"):
             self._file = Path(params["record"]).open("wb", buffering=1 << 20)  # noqa: SIM115 (closed by _close_file)
         radio.start(("rx",), params.get("at"))
         self.receiving = Receiving(
-            radio, list(self.chains), blocks=params.get("blocks", 64), file=self._file, gap=self._gap
+            radio,
+            [Reception(self.front_end, self.chains)],
+            blocks=params.get("blocks", 64),
+            file=self._file,
+            gap=self._gap,
         )
         self.receiving.start()
         return {"now": radio.now()}, {}
@@ -239,29 +247,39 @@ class Station:
         return self._statistics(), {}
 
     def _do_replay(self, params: dict, buffers: dict) -> Answer:
-        """A file of samples through chains, as they came live. format: CF32 or CS16."""
-        kind = np.complex64 if params["format"] == "CF32" else np.int16
-        size = 8 if params["format"] == "CF32" else 4
-        chains = [
-            Chain(
-                one["name"],
-                noise_db=one.get("noise_db"),
-                seed=one.get("seed", 0),
-                tell=lambda name, frame: self.outbox.put(messages.encode(*_numbered(frame_event(name, frame)))),
-            )
-            for one in params["chains"]
-        ]
-        total = 0
-        with Path(params["path"]).open("rb") as file:
-            while data := file.read(BLOCK * size):
-                raw = np.frombuffer(data[: len(data) // size * size], kind)
-                samples = to_complex(raw if kind == np.complex64 else raw.reshape(-1, 2))
-                total += len(samples)
-                for chain in chains:
-                    chain.push(samples)
-        for chain in chains:
-            chain.finish()
-        return {"samples": total, "chains": {chain.name: chain.summary() for chain in chains}}, {}
+        """A recording through chains, as it came live.
+
+        source: as ``SampleSource.as_dict``; recorded, signal: [samples/s], equal where left out; front_end: as
+        ``Correction.as_dict``; most: [samples]; chains: [{name, noise_db, seed}].
+        """
+        correction = Correction.from_dict(params.get("front_end"))
+
+        def told(name: str, frame: BurstFrame) -> None:
+            self.outbox.put(messages.encode(*_numbered(frame_event(name, frame))))
+
+        chains = make_chains(params["chains"], correction, told)
+        front_end = FrontEnd(correction, float(params.get("recorded", 1.0)), float(params.get("signal", 1.0)))
+        source = SampleSource.from_dict(params["source"])
+        total = replay(source, chains, front_end, most=params.get("most"), progress=self._progress)
+        return {
+            "samples": total,
+            "chains": {chain.name: chain.summary() for chain in chains},
+            "front_end": front_end.report(),
+        }, {}
+
+    def _do_find_rate(self, params: dict, buffers: dict) -> Answer:
+        """Which of ``candidates`` [samples/s] the signal of a recording has; the rest as of ``replay``."""
+        rate = find_rate(
+            SampleSource.from_dict(params["source"]),
+            float(params["recorded"]),
+            [float(one) for one in params["candidates"]],
+            Correction.from_dict(params.get("front_end")),
+            self._progress,
+        )
+        return {"signal": rate}, {}
+
+    def _progress(self, done: int, whole: int) -> None:
+        self.tell({"event": "progress", "done": done, "whole": whole})
 
     def _do_close(self, params: dict, buffers: dict) -> Answer:
         self.close()

@@ -1,13 +1,13 @@
 """The radio process: one device, driven over a ZMQ socket by whoever started it.
 
-    /usr/bin/python3 -m hardware.process.station --endpoint ipc:///...      (started by hardware.process.client.Station)
+    /usr/bin/python3 -s -m hardware.process.station --endpoint ipc:///...   (started by hardware.process.client)
 
 Messages are those of ``phy.net.messages``: a JSON header and raw buffers. Each request is answered; frames and, once a
 second, statistics are told in between with id 0. It ends when told to, on SIGINT and SIGTERM, and when whoever started
 it is gone (its standard input ends): the device is then off, files are closed.
 
 Requests: probe, open, receive, load, transmit, sent, silence, stop, capture, gain, setting, sensors, counts, replay,
-close.
+find_rate, close.
 """
 
 from __future__ import annotations
@@ -94,6 +94,11 @@ class Server:
                 answer = messages.encode({"id": message.id, "ok": False, "message": " ".join(str(error).split())})
             except (KeyError, TypeError, ValueError, messages.WireError) as error:
                 told = f"{message.header.get('op')}: bad request ({type(error).__name__}: {error})"
+                answer = messages.encode({"id": message.id, "ok": False, "message": told})
+            except Exception as error:  # an answer all the same: whoever asked would wait for a thread that is gone
+                told = (
+                    f"{message.header.get('op')}: failed ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+                )
                 answer = messages.encode({"id": message.id, "ok": False, "message": told})
             self._answers.put(answer)
 

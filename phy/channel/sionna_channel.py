@@ -29,6 +29,8 @@ CHANNELS = ("awgn", "rayleigh", *(f"{kind}-{letter}" for kind in ("tdl", "cdl") 
 FIRST_LAG = -6  # the band-limited taps begin six samples before the first path, as Sionna recommends
 LIGHT_SPEED = 299_792_458.0
 KNOTS_PER_DOPPLER_PERIOD = 32  # taps are linear in between: at most 0.5 % amplitude error
+SPEC_VERSION = "19.2"
+"""Release of TR 38.901 whose tables TDL and CDL take; Sionna has several, and its default changes."""
 _CHUNK = 1 << 20
 
 
@@ -147,7 +149,13 @@ class Channel:
             return RayleighBlockFading(num_rx=1, num_rx_ant=self.rx_antennas, num_tx=1, num_tx_ant=1, device="cpu")
         if kind == "TDL":
             return TDL(
-                letter, self.delay_spread, self.carrier, min_speed=self.speed, num_rx_ant=self.rx_antennas, device="cpu"
+                letter,
+                self.delay_spread,
+                self.carrier,
+                min_speed=self.speed,
+                num_rx_ant=self.rx_antennas,
+                spec_version=SPEC_VERSION,
+                device="cpu",
             )
         arrays = [
             PanelArray(
@@ -170,6 +178,7 @@ class Channel:
             direction="uplink",
             min_speed=self.speed,
             max_speed=self.speed,
+            spec_version=SPEC_VERSION,
             device="cpu",
         )
 

@@ -18,11 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from phy.codec.packing import MAX_BITS
 from phy.errors import CodecError
 
 FORMAT = "phy-codec-1"
 CODEC_FOLDER = Path(__file__).parents[1] / "codecs"
-MAX_BITS = 12
+FEATURE_CODECS = ("picture8x1",)  # shipped too, but a message is a picture's feature that a wrong decision only blurs
 _CHUNK_SCORES = 1 << 18  # scores of one chunk, float32: 1 MiB stays in the second-level cache
 
 
@@ -33,6 +34,8 @@ class Codec:
     codebook: [2^k, n] complex64, mean energy 1 per complex symbol (per channel use).
     real: codewords have no imaginary part; one channel use is one real dimension, as in the literature's (n, k).
     demapper: layers (W [in, out] float32, b [out] float32), ReLU between them; input is ``features(y)``, output logits.
+    prior: [2^k] float32, how often each message is sent; None where all are alike. The mean energy is weighted with it,
+    and posteriors know it.
     """
 
     name: str
@@ -41,7 +44,8 @@ class Codec:
     codebook: np.ndarray
     real: bool = False
     demapper: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
-    training: dict = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    prior: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.k <= MAX_BITS:
@@ -53,7 +57,12 @@ class Codec:
             raise CodecError(f"codec {self.name!r}: codebook must be [{1 << self.k}, n], got {list(book.shape)}")
         if not np.isfinite(book).all():
             raise CodecError(f"codec {self.name!r}: codebook holds NaN or Inf")
-        power = float(np.mean(np.abs(book) ** 2))
+        prior = None if self.prior is None else np.array(self.prior, np.float32)
+        if prior is not None and not (
+            prior.shape == (len(book),) and (prior >= 0).all() and abs(prior.sum() - 1) < 1e-3
+        ):
+            raise CodecError(f"codec {self.name!r}: the prior must be {len(book)} probabilities of sum 1")
+        power = float(np.average(np.mean(np.abs(book) ** 2, axis=1), weights=prior))
         if abs(power - 1.0) > 1e-3:
             raise CodecError(f"codec {self.name!r}: mean energy per symbol must be 1, got {power:.4f}")
         if self.real and np.any(book.imag):
@@ -72,6 +81,7 @@ class Codec:
             raise CodecError(f"codec {self.name!r}: demapper must end in {1 << self.k} logits, got {width}")
         book.flags.writeable = False
         object.__setattr__(self, "codebook", book)
+        object.__setattr__(self, "prior", prior)
         object.__setattr__(self, "demapper", tuple(layers))
 
     @property
@@ -147,7 +157,7 @@ class Codec:
         return x @ weight + bias
 
     def posteriors(self, y: np.ndarray, noise_power: float) -> np.ndarray:
-        """P(m | y), equally likely messages: y [..., n], N0 per complex symbol, to [..., 2^k] float32 (sum 1)."""
+        """P(m | y): y [..., n], N0 per complex symbol, to [..., 2^k] float32 (sum 1), with the codec's prior."""
         if not (np.isfinite(noise_power) and noise_power > 0):
             raise CodecError(f"noise_power must be finite and positive, got {noise_power}")
         x = self.features(y)
@@ -155,6 +165,8 @@ class Codec:
         if self._half_energy is not None:
             score -= self._half_energy
         score *= 2.0 / noise_power
+        if self.prior is not None:
+            score += np.log(np.maximum(self.prior, 1e-12))
         score -= score.max(axis=-1, keepdims=True)
         np.exp(score, out=score)
         score /= score.sum(axis=-1, keepdims=True)
@@ -166,6 +178,8 @@ class Codec:
         arrays: dict[str, Any] = {"codebook": self.codebook}
         for i, (weight, bias) in enumerate(self.demapper):
             arrays[f"w{i}"], arrays[f"b{i}"] = weight, bias
+        if self.prior is not None:
+            arrays["prior"] = self.prior
         info = {
             "format": FORMAT,
             "name": self.name,
@@ -193,7 +207,7 @@ class Codec:
         path = Path(name_or_path)
         if path.suffix != ".npz":
             path = CODEC_FOLDER / f"{path.name}.npz"
-            if path.stem not in available():
+            if path.stem not in (*available(), *FEATURE_CODECS):
                 raise CodecError(f"no codec named {str(name_or_path)!r}: choose one of {', '.join(available())}")
         try:
             with np.load(path, allow_pickle=False) as file:
@@ -209,6 +223,7 @@ class Codec:
                     bool(info["real"]),
                     layers,
                     dict(info["training"]),
+                    file["prior"] if "prior" in file.files else None,
                 )
         except FileNotFoundError:
             raise CodecError(f"no codec file {path}") from None
@@ -221,8 +236,8 @@ class Codec:
 
 
 def available() -> list[str]:
-    """Names of the shipped codecs, sorted."""
-    return sorted(path.stem for path in CODEC_FOLDER.glob("*.npz"))
+    """Names of the shipped codecs for bytes of any meaning, sorted."""
+    return sorted(path.stem for path in CODEC_FOLDER.glob("*.npz") if path.stem not in FEATURE_CODECS)
 
 
 @functools.cache
@@ -234,66 +249,38 @@ def shipped(name: str) -> Codec:
 @functools.cache
 def _shipped_ids() -> dict[int, str]:
     """Header id to name of every shipped codec."""
-    return {shipped(name).codec_id: name for name in available()}
+    there = [name for name in FEATURE_CODECS if (CODEC_FOLDER / f"{name}.npz").is_file()]
+    return {shipped(name).codec_id: name for name in [*available(), *there]}
 
 
 _registered: dict[int, Codec] = {}
 
 
 def register(codec: Codec) -> Codec:
-    """Make one's own codec known to receivers in this process by its header id; a later one replaces it."""
-    taken = _shipped_ids().get(codec.codec_id)
-    if taken is not None and shipped(taken) is not codec:
-        raise CodecError(f"codec {codec.name!r}: id {codec.codec_id} belongs to the shipped {taken!r}, use 64 to 119")
-    if taken is None:
+    """Make one's own codec known to the receivers of this process by its header id; a later one replaces it."""
+    if not _is_shipped(codec):
         _registered[codec.codec_id] = codec
     return codec
 
 
-def resolve(name_or_path: str | Path) -> Codec:
-    """A shipped codec by name, or a codec file (.npz) by path, which is then known to receivers too."""
+def opened(name_or_path: str | Path) -> Codec:
+    """A shipped codec by name, or a codec file (.npz) by path. A receiver does not learn of it: see ``register``."""
     if str(name_or_path).endswith(".npz"):
-        return register(Codec.load(name_or_path))
+        codec = Codec.load(name_or_path)
+        _is_shipped(codec)
+        return codec
     return shipped(str(name_or_path))
+
+
+def _is_shipped(codec: Codec) -> bool:
+    """Whether it is a shipped codec; an own one with the id of a shipped one is refused."""
+    taken = _shipped_ids().get(codec.codec_id)
+    if taken is not None and shipped(taken) is not codec:
+        raise CodecError(f"codec {codec.name!r}: id {codec.codec_id} belongs to the shipped {taken!r}, use 64 to 119")
+    return taken is not None
 
 
 def codec_with_id(codec_id: int) -> Codec | None:
     """The codec that a frame header names, None where no such codec is shipped or registered."""
     name = _shipped_ids().get(codec_id)
     return _registered.get(codec_id) if name is None else shipped(name)
-
-
-def messages_per_bytes(num_bytes: int, k: int) -> int:
-    """Messages of k bits that carry num_bytes bytes."""
-    return -(-8 * num_bytes // k)
-
-
-def bytes_to_messages(data: np.ndarray, k: int) -> np.ndarray:
-    """data [..., B] uint8 to messages [..., ceil(8B/k)] uint16, most significant bit first, zeros fill the last."""
-    data = np.asarray(data, dtype=np.uint8)
-    if not 1 <= k <= MAX_BITS:
-        raise CodecError(f"k must be 1 to {MAX_BITS}, got {k}")
-    if k == 8:
-        return data.astype(np.uint16)
-    count = messages_per_bytes(data.shape[-1], k)
-    bits = np.zeros((*data.shape[:-1], count * k), np.uint8)
-    bits[..., : 8 * data.shape[-1]] = np.unpackbits(data, axis=-1)
-    wide = np.zeros((*data.shape[:-1], count, 16), np.uint8)
-    wide[..., 16 - k :] = bits.reshape(*data.shape[:-1], count, k)
-    pairs = np.packbits(wide, axis=-1).astype(np.uint16)  # [..., count, 2]
-    return (pairs[..., 0] << 8) | pairs[..., 1]
-
-
-def messages_to_bytes(messages: np.ndarray, k: int, num_bytes: int) -> np.ndarray:
-    """Inverse of ``bytes_to_messages``: messages [..., N] to bytes [..., num_bytes] uint8."""
-    messages = np.asarray(messages)
-    if not 1 <= k <= MAX_BITS:
-        raise CodecError(f"k must be 1 to {MAX_BITS}, got {k}")
-    if messages.shape[-1] != messages_per_bytes(num_bytes, k):
-        raise CodecError(f"{num_bytes} bytes are {messages_per_bytes(num_bytes, k)} messages, got {messages.shape[-1]}")
-    if k == 8:
-        return messages.astype(np.uint8)
-    words = messages.astype(">u2")[..., None].view(np.uint8)  # [..., N, 2]
-    bits = np.unpackbits(words, axis=-1)[..., 16 - k :]
-    flat = bits.reshape(*messages.shape[:-1], -1)[..., : 8 * num_bytes]
-    return np.packbits(flat, axis=-1)

@@ -92,7 +92,7 @@ class OuterCode:
     total: int
     _checks_of: np.ndarray = field(init=False, repr=False, compare=False)  # [N, 2] checks of every message
     _weights: np.ndarray = field(init=False, repr=False, compare=False)  # [N, 2] its coefficients there
-    _tables: tuple = field(init=False, repr=False, compare=False)
+    _tables: tuple[np.ndarray, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.k not in _PRIMITIVE:
@@ -118,7 +118,7 @@ class OuterCode:
             gain = int(multiply(gain, ratio, self.k))
         return gain
 
-    def _build_tables(self) -> tuple:
+    def _build_tables(self) -> tuple[np.ndarray, ...]:
         """Index tables of the decoder; edge e = 2 n + side."""
         size, edges = 1 << self.k, 2 * self.total
         check = self._checks_of.reshape(-1)

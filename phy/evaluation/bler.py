@@ -210,25 +210,65 @@ def plot(points: list[Point], path: Path) -> None:
     pyplot.close(figure)
 
 
+SCHEMES = ("real-2-2", "real-7-4", "real-8-8", "bpsk-2-2", "bpsk-8-8", "hamming-hard", "hamming-ml", "image8x4",
+           "ae8x4", "qam16-ldpc-512-1024")  # fmt: skip
+"""What is compared where nothing is chosen."""
+MOST_POINTS = 1000
+
+
+def grid(first: float, last: float, step: float) -> np.ndarray:
+    """Eb/N0 [dB] from first to last, [points] float64; raises PhyError where that is no grid, or one of too many."""
+    if not (step > 0 and first <= last and np.isfinite([first, last, step]).all()):
+        raise PhyError(f"the step must be positive and --from at most --to, got {first:g} to {last:g} by {step:g}")
+    if (last - first) / step >= MOST_POINTS:
+        raise PhyError(f"at most {MOST_POINTS} points a curve, got {(last - first) / step:.0f}: choose a larger --step")
+    return np.arange(first, last + 1e-9, step)
+
+
+def check_effort(errors: int, blocks: int) -> None:
+    """Refuse a simulation that could not begin."""
+    if errors < 1 or blocks < 1:
+        raise PhyError(f"--errors and --blocks must be positive, got {errors} and {blocks}")
+
+
+def sweep(
+    wanted: list[Scheme], points_db: np.ndarray, out: Path, *, errors: int = 100, blocks: int = 10_000_000
+) -> None:
+    """All schemes over the grid into ``out``/bler.csv and bler.png, a line printed for each point.
+
+    A curve ends below BLER 1e-5, or where the blocks ran out before the errors.
+    """
+    check_effort(errors, blocks)
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "bler.csv"
+    points = read_points(path)
+    for one in wanted:
+        for eb_n0_db in (round(float(e), 4) for e in points_db):
+            point = next((p for p in points if (p.scheme, p.eb_n0_db) == (one.name, eb_n0_db)), None)
+            if point is None:
+                point = simulate(one, eb_n0_db, errors=errors, blocks=blocks)
+                points.append(point)
+                write_points(path, points)
+            low, high = point.interval
+            print(f"{one.name:24s} {eb_n0_db:6.2f} dB  {point.bler:9.3e}  [{low:.2e}, {high:.2e}]", flush=True)
+            if point.bler < 1e-5 or point.errors < errors:
+                break
+    plot(points, out / "bler.png")
+
+
+def print_required(wanted: list[Scheme], target: float, errors: int = 4000) -> None:
+    """One line a scheme: the Eb/N0 [dB] at which its block error rate is ``target``."""
+    if not 1e-7 <= target <= 0.5:
+        raise PhyError(f"--at must be a block error rate of 1e-7 to 0.5, got {target:g}")
+    for one in wanted:
+        required = required_eb_n0_db(one, target, errors=max(errors, 4000))
+        print(f"{one.name:24s} BLER {target:g} at Eb/N0 {required:6.3f} dB", flush=True)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Command line; bad input ends in one line on stderr and exit code 2."""
     parser = argparse.ArgumentParser(prog="python -m phy.evaluation.bler", description="Block error rate against Eb/N0")
-    parser.add_argument(
-        "--schemes",
-        nargs="+",
-        default=[
-            "real-2-2",
-            "real-7-4",
-            "real-8-8",
-            "bpsk-2-2",
-            "bpsk-8-8",
-            "hamming-hard",
-            "hamming-ml",
-            "image8x4",
-            "ae8x4",
-            "qam16-ldpc-512-1024",
-        ],
-    )
+    parser.add_argument("--schemes", nargs="+", default=list(SCHEMES))
     parser.add_argument("--from", dest="first", type=float, default=0.0)
     parser.add_argument("--to", dest="last", type=float, default=8.0)
     parser.add_argument("--step", type=float, default=1.0)
@@ -238,38 +278,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("results/bler"))
     options = parser.parse_args(argv)
     try:
-        if not (options.step > 0 and options.first <= options.last and options.errors > 0 and options.blocks > 0):
-            raise PhyError("--step, --errors and --blocks must be positive and --from at most --to")
+        points_db = grid(options.first, options.last, options.step)
+        check_effort(options.errors, options.blocks)
         wanted = [scheme(name) for name in options.schemes]
         if options.at is not None:
-            for one in wanted:
-                required = required_eb_n0_db(one, options.at, errors=max(options.errors, 4000))
-                print(f"{one.name:24s} BLER {options.at:g} at Eb/N0 {required:6.3f} dB", flush=True)
-            return 0
-        options.out.mkdir(parents=True, exist_ok=True)
-        sweep(wanted, np.arange(options.first, options.last + 1e-9, options.step), options)
+            print_required(wanted, options.at, options.errors)
+        else:
+            sweep(wanted, points_db, options.out, errors=options.errors, blocks=options.blocks)
     except PhyError as error:
         print(f"bler: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-def sweep(wanted: list[Scheme], grid: np.ndarray, options: argparse.Namespace) -> None:
-    """All schemes over the grid; a curve ends below BLER 1e-5, or where the blocks ran out before the errors."""
-    path = options.out / "bler.csv"
-    points = read_points(path)
-    for one in wanted:
-        for eb_n0_db in (round(float(e), 4) for e in grid):
-            point = next((p for p in points if (p.scheme, p.eb_n0_db) == (one.name, eb_n0_db)), None)
-            if point is None:
-                point = simulate(one, eb_n0_db, errors=options.errors, blocks=options.blocks)
-                points.append(point)
-                write_points(path, points)
-            low, high = point.interval
-            print(f"{one.name:24s} {eb_n0_db:6.2f} dB  {point.bler:9.3e}  [{low:.2e}, {high:.2e}]", flush=True)
-            if point.bler < 1e-5 or point.errors < options.errors:
-                break
-    plot(points, options.out / "bler.png")
 
 
 if __name__ == "__main__":

@@ -121,6 +121,19 @@ def plot(codec: Codec, path: Path) -> None:
     pyplot.close(figure)
 
 
+def write(name: str, folder: Path, plots: Path | None = None) -> Path:
+    """Measure a shipped codec and write its card as ``folder``/NAME.md, its plot as ``plots``/NAME.png."""
+    codec = shipped(name)
+    if plots is not None:
+        plots.mkdir(parents=True, exist_ok=True)
+        plot(codec, plots / f"{name}.png")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.md"
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(card(codec))
+    return temporary.replace(path)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Command line; an unknown codec ends in one line and exit code 2."""
     parser = argparse.ArgumentParser(prog="python -m phy.evaluation.cards", description="Cards of the shipped codecs")
@@ -130,15 +143,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         for name in options.names or available():
-            codec = shipped(name)
-            if options.plots is not None:
-                options.plots.mkdir(parents=True, exist_ok=True)
-                plot(codec, options.plots / f"{name}.png")
-            path = options.out / f"{name}.md"
-            temporary = path.with_name(path.name + ".part")
-            temporary.write_text(card(codec))
-            temporary.replace(path)
-            print(path.name, flush=True)
+            print(write(name, options.out, options.plots).name, flush=True)
     except PhyError as error:
         print(f"cards: {error}", file=sys.stderr)
         return 2

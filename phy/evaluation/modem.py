@@ -28,6 +28,7 @@ from phy.channel.impairments import (
     noise_variance,
     white_noise,
 )
+from phy.errors import PhyError
 from phy.evaluation.hostile import hostile_streams
 from phy.evaluation.trials import Frames, Tally, image_frames, receive, run_trials, short_frames
 from phy.modem.pulse import Pulse, occupied_bandwidth, papr_db
@@ -36,18 +37,38 @@ from phy.modem.stream import StreamReceiver
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Command line; bad input ends in one line on stderr and exit code 2."""
     parser = argparse.ArgumentParser(prog="python -m phy.evaluation.modem", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("row", choices=[*ROWS, "all"])
     parser.add_argument("--frames", type=int, default=None, help="frames (or 10^6 samples for 'false') per point")
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args(arguments)
-    if chosen.frames is not None and chosen.frames < 1:
-        parser.error(f"--frames must be at least 1, got {chosen.frames}")
-    rows = [row for row in ROWS if row != "tdl"] if chosen.row == "all" else [chosen.row]
-    for row in rows:
-        function, frames = ROWS[row]
-        function(chosen.frames or frames, np.random.default_rng(chosen.seed))
+    try:
+        print_rows(chosen.row, chosen.frames, chosen.seed)
+    except PhyError as error:
+        print(f"modem: {error}", file=sys.stderr)
+        return 2
     return 0
+
+
+def print_rows(row: str, frames: int | None = None, seed: int = 1) -> None:
+    """Measure and print one row of ROWS, or ``all`` that need no Sionna.
+
+    Args:
+        frames: per point (10^6 samples for ``false``); None for the row's own number.
+
+    Raises:
+        PhyError: no such row, or no frames.
+    """
+    if row not in (*ROWS, "all"):
+        raise PhyError(f"no row named {row!r}: choose one of {', '.join(ROWS)} or all")
+    if frames is not None and frames < 1:
+        raise PhyError(f"--frames must be at least 1, got {frames}")
+    if seed < 0:
+        raise PhyError(f"--seed must be at least 0, got {seed}")
+    for name in [name for name in ROWS if name != "tdl"] if row == "all" else [row]:
+        function, count = ROWS[name]
+        function(frames or count, np.random.default_rng(seed))
 
 
 def _table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
@@ -100,10 +121,10 @@ def tdl(count: int, rng: np.random.Generator) -> None:
     """Sionna's TDL-C, 300 ns, 10 Msps (2 samples a symbol), 15 dB: the equaliser on, and off."""
     from sionna.phy.channel.tr38901 import TDL
 
-    from phy.channel.sionna_channel import seeded
+    from phy.channel.sionna_channel import SPEC_VERSION, seeded
 
     with seeded(int(rng.integers(1 << 31))):
-        gains, delays = TDL("C", 300e-9, 2.4e9)(count, 1, 10e6)
+        gains, delays = TDL("C", 300e-9, 2.4e9, spec_version=SPEC_VERSION)(count, 1, 10e6)
     gains = np.asarray(gains.detach().cpu()).reshape(count, -1)
     delays = np.asarray(delays.detach().cpu()).reshape(count, -1) * 10e6
     unit = gains / np.sqrt(np.sum(np.abs(gains) ** 2, axis=1, keepdims=True))

@@ -13,8 +13,9 @@ import functools
 
 import numpy as np
 
-from phy.codec.codec import Codec, bytes_to_messages, codec_with_id, messages_per_bytes, messages_to_bytes, resolve
+from phy.codec.codec import Codec, codec_with_id, opened
 from phy.codec.outer import OuterCode
+from phy.codec.packing import bytes_to_messages, messages_per_bytes, messages_to_bytes
 from phy.errors import CodecError
 from phy.frame.tx import scrambling
 
@@ -38,7 +39,7 @@ def plan(num_bytes: int, k: int) -> tuple[OuterCode, int]:
 def named(name: str) -> tuple[Codec, bool]:
     """The codec of a name (or path), and whether the name ends in "+outer" and so asks for the outer code."""
     plain = name.removesuffix(OUTER_SUFFIX)
-    codec = resolve(plain)
+    codec = opened(plain)
     if plain != name and not 2 <= codec.k <= 8:
         raise CodecError(f"codec {plain!r}: the outer code needs 2 to 8 bits a message, got {codec.k}")
     return codec, plain != name

@@ -47,6 +47,14 @@ class FrameFormat(Protocol):
     def codec_name(self, header: Any) -> str: ...
 
 
+def data_symbols(headers: list[Header], payloads: np.ndarray, codec: Codec, coded: bool) -> np.ndarray:
+    """Headers and their payloads [F, P] uint8 in this codec, with the outer code or without, to data symbols [F, H + L]
+    complex64."""
+    packed = np.frombuffer(b"".join(header.pack() for header in headers), np.uint8).reshape(-1, HEADER_BYTES)
+    payload = (modulate_coded if coded else modulate_payloads)(add_crc(payloads), codec)
+    return np.concatenate([modulate_headers(packed), payload], axis=1)
+
+
 class ImageFormat:
     """The frames of ``phy.frame.frame``: coded header of 24 bytes, payload in the header's codec, CRC-32.
 
@@ -60,10 +68,7 @@ class ImageFormat:
         """Headers of one codec and their payloads [F, P] uint8 to data symbols [F, H + L] complex64."""
         if len({(h.codec_id, h.payload_bytes) for h in headers}) != 1 or len(headers) != len(payloads):
             raise FrameError("headers must name one codec and one payload length, one header for each payload")
-        codec, coded = self._codec(headers[0])
-        packed = np.frombuffer(b"".join(header.pack() for header in headers), np.uint8).reshape(-1, HEADER_BYTES)
-        payload = (modulate_coded if coded else modulate_payloads)(add_crc(payloads), codec)
-        return np.concatenate([modulate_headers(packed), payload], axis=1)
+        return data_symbols(headers, payloads, *self._codec(headers[0]))
 
     def read_headers(
         self, symbols: np.ndarray, noise: np.ndarray

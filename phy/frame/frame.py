@@ -10,9 +10,11 @@ carries P = ceil(total / count) bytes, the last one padded with zeros, so that a
 
 from __future__ import annotations
 
+import functools
 import math
 import struct
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -31,7 +33,7 @@ _FIELDS = struct.Struct(">BBHHHI8s")
 
 # Why a frame was refused: the keys of every refusal counter.
 CAUSES = ("non_finite", "no_signal", "cut_off", "header_crc", "version", "kind", "unknown_codec", "impossible_length",
-          "payload_crc", "foreign_image", "duplicate")  # fmt: skip
+          "payload_crc", "too_long")  # fmt: skip
 
 
 class FrameRefused(FrameError):
@@ -121,12 +123,17 @@ def interleaver(length: int) -> np.ndarray:
     small partial quotients in the continued fraction of a / length (three-distance theorem): any run of consecutive
     positions, so any lost frame, is spread evenly over all bytes. Computed, not drawn: the same everywhere.
     """
+    return np.arange(length, dtype=np.int64) * interleaver_step(length) % max(length, 1)
+
+
+@functools.lru_cache(maxsize=64)
+def interleaver_step(length: int) -> int:
+    """The a of ``interleaver``."""
     if length < 1:
-        return np.empty(0, np.int64)
+        return 0
     golden = length * (math.sqrt(5) - 1) / 2
     near = range(max(1, round(golden) - 64), round(golden) + 66)
-    step = min((a for a in near if math.gcd(a, length) == 1), key=lambda a: (_largest_quotient(a, length), a))
-    return np.arange(length, dtype=np.int64) * step % length
+    return min((a for a in near if math.gcd(a, length) == 1), key=lambda a: (_largest_quotient(a, length), a))
 
 
 def _largest_quotient(a: int, length: int) -> int:
@@ -162,6 +169,33 @@ def join(payloads: np.ndarray, present: np.ndarray, total: int) -> tuple[bytes, 
     data[order] = np.where(present[:, None], payloads, 0).reshape(-1)[:total]
     ok[order] = np.repeat(present, payloads.shape[1])[:total]
     return data.tobytes(), ok
+
+
+def join_frames(frames: Iterable[tuple[Header, np.ndarray]], total: int) -> bytes:
+    """As ``join``, of the frames of one geometry that came, each with its payload [P] uint8, in any order.
+
+    Takes 2 total bytes and a little for the frames while it works, whatever their headers say.
+    """
+    data = np.zeros(total, np.uint8)
+    for header, payload in frames:
+        place = byte_places(header, total)
+        data[place] = payload[: len(place)]
+    return data.tobytes()
+
+
+def byte_places(header: Header, total: int) -> np.ndarray:
+    """Which of the group's bytes a frame carries, in the order of its payload: [P or fewer] int64."""
+    first = header.sequence * header.payload_bytes
+    position = np.arange(first, min(first + header.payload_bytes, total), dtype=np.int64)
+    return position * interleaver_step(total) % max(total, 1)
+
+
+def marked(headers: Iterable[Header], total: int) -> np.ndarray:
+    """[total] bool, the bytes that these frames of one geometry carry."""
+    mask = np.zeros(total, bool)
+    for header in headers:
+        mask[byte_places(header, total)] = True
+    return mask
 
 
 def headers_for(

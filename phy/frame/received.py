@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phy.codec.codec import Codec, codec_with_id, messages_to_bytes
+from phy.codec.codec import Codec, codec_with_id
+from phy.codec.packing import messages_to_bytes
 from phy.frame.frame import CRC_BYTES, Header, crc_ok
 from phy.frame.tx import scrambling
 
@@ -16,7 +17,7 @@ class ReceivedFrame:
     """A frame whose header is valid.
 
     body: [P + 4] uint8, payload and CRC as decided; start: sample index; snr_db: [dB] after combining; symbols: [M n]
-    complex64 equalised payload (head frames only, for combining repetitions).
+    complex64 equalised payload, still scrambled: of head frames, for combining repetitions, of features, and of bursts.
     """
 
     header: Header
@@ -42,10 +43,11 @@ def combine_repetitions(frames: list[ReceivedFrame]) -> ReceivedFrame:
     """Repetitions of one head frame, each with its symbols, to one frame decided on their SNR-weighted mean."""
     best = max(frames, key=lambda frame: frame.snr_db)
     codec = codec_with_id(best.header.codec_id)
-    weights = np.array([10 ** (frame.snr_db / 10) for frame in frames], np.float32)
-    stack = np.stack([frame.symbols for frame in frames if frame.symbols is not None])
-    if codec is None or len(stack) != len(frames):
+    kept = [frame.symbols for frame in frames if frame.symbols is not None]
+    if codec is None or len(kept) != len(frames) or len({symbols.shape for symbols in kept}) != 1:
         return best
+    weights = np.array([10 ** (frame.snr_db / 10) for frame in frames], np.float32)
+    stack = np.stack(kept)
     mean = np.tensordot(weights / weights.sum(), stack, axes=1)[None]  # [1, M n]
     body = demodulate_payloads(mean.astype(np.complex64), codec, best.header.payload_bytes)
     snr_db = float(10 * np.log10(weights.sum()))

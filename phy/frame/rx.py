@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phy.codec.codec import Codec, codec_with_id
+from phy.codec.codec import FEATURE_CODECS, Codec, codec_with_id
 from phy.frame.frame import FrameRefused, Header, Kind, crc_ok
 from phy.frame.received import ReceivedFrame, demodulate_payloads
 from phy.frame.tx import (
@@ -152,5 +152,5 @@ def _payloads(
     good, snr_db = crc_ok(bodies), channel.snr_db()
     refusals["payload_crc"] += int(np.count_nonzero(~good))
     for row, (header, start) in enumerate(members):
-        kept = symbols[row] if header.kind == Kind.HEAD else None
+        kept = symbols[row] if header.kind == Kind.HEAD or codec.name in FEATURE_CODECS else None
         yield ReceivedFrame(header, bodies[row], bool(good[row]), start, float(snr_db[row]), kept)

@@ -15,7 +15,8 @@ import functools
 import numpy as np
 
 from phy.codec import convcode
-from phy.codec.codec import Codec, bytes_to_messages, messages_per_bytes
+from phy.codec.codec import Codec
+from phy.codec.packing import bytes_to_messages, messages_per_bytes
 from phy.frame.frame import CRC_BYTES, HEADER_BYTES, Header, add_crc
 
 TRAINING_SYMBOLS = 64

@@ -114,7 +114,14 @@ class ChannelEstimator:
         noise = np.maximum(noise, 1e-5 * strength + 1e-20)
         return ChannelEstimate(response.astype(np.complex64), noise, self.pulse.sps * strength / noise, selective)
 
-    def _try_taps(self, seen, flat_residual, response, noise, strength) -> np.ndarray:
+    def _try_taps(
+        self,
+        seen: np.ndarray,
+        flat_residual: np.ndarray,
+        response: np.ndarray,
+        noise: np.ndarray,
+        strength: np.ndarray,
+    ) -> np.ndarray:
         """Replace response, noise and strength in place where taps explain the samples better. Returns [F] bool."""
         count = seen.shape[1]
         total = _mean_power(seen)

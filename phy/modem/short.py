@@ -64,7 +64,7 @@ class ShortFormat:
     def payload_symbols(self, header: ShortHeader) -> int:
         return self.data_symbols
 
-    def group(self, header: ShortHeader) -> tuple:
+    def group(self, header: ShortHeader) -> tuple[int | str, ...]:
         return header
 
     def read_payloads(

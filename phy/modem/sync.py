@@ -171,7 +171,7 @@ class Detector:
         good = (acquired.metric > self.threshold) & (np.abs(acquired.cfo) <= 1.05 * self.max_cfo)
         return self._choose(samples, acquired.take(np.flatnonzero(good)))
 
-    def _along_ridge(self, samples, positions):
+    def _along_ridge(self, samples: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Up-chirp peaks [K] to (start, coarse cfo, metric) [K'] where the whole preamble follows; where several lags
         do nearly as well (paths of a channel can make it so), all of them."""
         ahead = self._shift // 2 + 1
@@ -188,7 +188,9 @@ class Detector:
         lag -= self._shift
         return positions[k] + np.round(lag / 2).astype(np.int64), self._step * lag, metric
 
-    def _coherent(self, samples, start, cfo):
+    def _coherent(
+        self, samples: np.ndarray, start: np.ndarray, cfo: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(start [K], cfo [K]) to refined (start, cfo, metric) by a search over offsets and frequencies."""
         reach = int(_OFFSETS[-1])
         view = np.lib.stride_tricks.sliding_window_view(samples, self._length)

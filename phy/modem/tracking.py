@@ -128,7 +128,7 @@ def _wiener(where: bytes, length: int, level: int) -> tuple[np.ndarray, float]:
     positions = np.frombuffer(where, np.int64).astype(float)
     knots = np.arange(length // _KNOT + 2) * float(_KNOT)
 
-    def covariance(a, b):
+    def covariance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         apart = (a[:, None] - b[None, :]) ** 2
         return 1.0 + sum(v**2 * np.exp(-0.5 * apart / size**2) for v, size in _WANDER)
 

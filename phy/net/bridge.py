@@ -1,4 +1,4 @@
-"""IQ into a flowgraph and back over ZMQ: a link whose channel is whatever runs between two sockets.
+"""IQ into a flowgraph and back over ZMQ: a channel that is whatever runs between two sockets.
 
     Transmission.iq ──PUSH (binds)──► flowgraph, e.g. flowgraphs/channel_zmq.grc ──PUSH──► PULL (connects) ──► Bob
                                                                                   └──PUSH──► PULL ──► Eve
@@ -15,15 +15,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import zmq
 
 from phy.errors import LinkError
-from phy.link import Link
-from phy.net.endpoints import stream_socket
+from phy.net.endpoints import EndpointError, check_loopback, stream_socket
 
 MESSAGE = 1 << 16  # [samples]
 HIGH_WATER = 16  # messages, either side
@@ -49,11 +47,15 @@ class Bridge:
         try:
             self._out = self._open(zmq.PUSH, tx)
             self._in = {name: self._open(zmq.PULL, place) for name, place in self.receivers.items()}
+        except EndpointError:
+            self.close()
+            raise
         except zmq.ZMQError as error:
             self.close()
             raise BridgeError(f"{tx}: cannot open the bridge ({error}); is another program there?") from error
 
     def _open(self, kind: int, endpoint: str) -> zmq.Socket:
+        check_loopback(endpoint)
         socket = stream_socket(self._context, kind, HIGH_WATER)
         socket.bind(endpoint) if kind == zmq.PUSH else socket.connect(endpoint)
         return socket
@@ -118,26 +120,22 @@ class Bridge:
 
 
 @dataclass(frozen=True)
-class BridgeLink(Link):
-    """A link whose channel is a bridge; receiver: which of the bridge's ends ``receive`` listens at. The SNR and the
-    seed that ``receive`` is given do not matter: the flowgraph has its own."""
+class BridgeChannel:
+    """A bridge as a channel: what one of its ends gives for the samples put in. The flowgraph has its own SNR.
 
-    waveform: str = "burst"
-    bridge: Bridge | None = field(default=None, compare=False)
+    bridge: open; receiver: which of its ends.
+    """
+
+    bridge: Bridge
     receiver: str = "bob"
 
     def __post_init__(self) -> None:
-        if self.bridge is None or self.receiver not in self.bridge.receivers:
-            raise BridgeError(f"a bridge link needs a bridge with an end for {self.receiver!r}")
-        if self.waveform != "burst":
-            raise BridgeError(f"only bursts can be found in a stream: waveform must be 'burst', got {self.waveform!r}")
-        super().__post_init__()
+        if self.receiver not in self.bridge.receivers:
+            raise BridgeError(f"the bridge has no end for {self.receiver!r}: {', '.join(self.bridge.receivers)}")
 
-    def _channel(self, snr_db: float, seed: int) -> Any:
-        def through(iq: np.ndarray, starts: np.ndarray) -> np.ndarray:
-            return self.bridge.exchange(iq)[self.receiver]  # type: ignore[union-attr]
-
-        return through
+    def __call__(self, x: np.ndarray, block_starts: np.ndarray | None = None) -> np.ndarray:
+        """x [N] complex64 to [at least N] complex64."""
+        return self.bridge.exchange(x)[self.receiver]
 
 
 def _samples(message: bytes, endpoint: str) -> np.ndarray:

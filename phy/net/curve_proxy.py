@@ -22,9 +22,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
-import stat
 import sys
 import threading
 import time
@@ -34,11 +32,11 @@ from pathlib import Path
 from typing import Any
 
 import zmq
-import zmq.auth
 from zmq.auth.thread import ThreadAuthenticator
 from zmq.utils.monitor import recv_monitor_message
 
 from phy.errors import PhyError
+from phy.net.curve import CurveError, as_client, as_server, make_keys, read_key
 from phy.net.endpoints import EndpointError, bound, check_loopback, connected, input_ended, stream_socket
 
 HIGH_WATER = 16  # messages
@@ -46,68 +44,6 @@ MAX_MESSAGE = 64 << 20  # [bytes]
 _HANDSHAKE = 10.0  # [s]
 _TRIES = 3  # handshakes in a row that may break off, as they do while the other side restarts
 _LINGER = 2000  # [ms] for what is on its way when the proxy is stopped
-
-
-class CurveError(PhyError):
-    """A key file that cannot be used, a peer that is not who it should be."""
-
-
-def make_keys(path: Path) -> tuple[Path, Path]:
-    """A new pair of keys, PATH.key and PATH.key_secret (mode 0600); files that exist are not overwritten."""
-    public, secret = path.with_name(path.name + ".key"), path.with_name(path.name + ".key_secret")
-    for one in (public, secret):
-        if one.exists():
-            raise CurveError(f"{one}: exists already; choose another name, a lost key cannot be made again")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    keys = [key.decode() for key in zmq.curve_keypair()]
-    _write(secret, keys, 0o600)
-    _write(public, keys[:1], 0o644)
-    return public, secret
-
-
-def _write(path: Path, keys: list[str], mode: int) -> None:
-    """A certificate as ``zmq.auth.load_certificate`` reads it; never readable by others, not even for a moment."""
-    names = ("public-key", "secret-key")
-    text = "metadata\ncurve\n" + "".join(f'    {name} = "{key}"\n' for name, key in zip(names, keys, strict=False))
-    partial = path.with_name(path.name + ".part")
-    try:
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
-            file.write(text)
-        partial.rename(path)
-    except OSError as error:
-        raise CurveError(f"{path}: cannot be written ({error.strerror})") from error
-
-
-def read_key(path: Path, secret: bool = False) -> tuple[bytes, bytes | None]:
-    """(public, secret) key of a file; one with a secret must be private to its owner."""
-    try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        public, private = zmq.auth.load_certificate(path)
-    except (OSError, ValueError) as error:
-        raise CurveError(f"{path}: no key file ({error}); make one with 'keys'") from error
-    if secret and private is None:
-        raise CurveError(f"{path}: holds no secret key; give the file that ends in .key_secret")
-    if private is not None and mode & 0o077:
-        raise CurveError(f"{path}: others may read this secret key (mode {mode:04o}); run: chmod 600 {path}")
-    for key in (public, private):
-        if key is not None and len(key) != 40:
-            raise CurveError(f"{path}: a key has 40 characters, got {len(key)}")
-    return public, private
-
-
-class _Guests:
-    """Who may connect, for pyzmq's authenticator; counts those who may not."""
-
-    def __init__(self, allowed: set[bytes], counts: Counter):
-        self.allowed, self._counts = allowed, counts
-
-    def callback(self, domain: str, key: bytes) -> bool:
-        """key: [40] characters, in Z85 as in the files."""
-        known = key in self.allowed
-        self._counts["connected" if known else "refused"] += 1
-        if not known:
-            print(f"phy.net.curve_proxy: refused an unknown key, {key.decode(errors='replace')}", file=sys.stderr)
-        return known
 
 
 class Proxy:
@@ -125,9 +61,9 @@ class Proxy:
         if bool(allow) == (peer is not None):
             raise CurveError("give either --allow (this side listens) or --peer (this side connects)")
         self.counts: Counter[str] = Counter()
-        public, secret = read_key(key, secret=True)
-        guests = {read_key(path)[0] for path in allow or []}
-        host = None if peer is None else read_key(peer)[0]
+        read_key(key, secret=True)  # a wrong file is an error before a socket is opened
+        for one in [*(allow or []), *([peer] if peer is not None else [])]:
+            read_key(one)
         self._stopped, self._failures = threading.Event(), 0
         self._context = zmq.Context()
         self._authenticator: ThreadAuthenticator | None = None
@@ -135,18 +71,14 @@ class Proxy:
             self._source = stream_socket(self._context, zmq.PULL, HIGH_WATER)
             self._sink = stream_socket(self._context, zmq.PUSH, HIGH_WATER)
             near, curve = (self._source, self._sink) if send else (self._sink, self._source)
-            curve.curve_publickey, curve.curve_secretkey = public, secret
             curve.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
             curve.setsockopt(zmq.HANDSHAKE_IVL, int(1000 * _HANDSHAKE))
             self._monitor = curve.get_monitor_socket()
-            if host is None:
-                self._authenticator = ThreadAuthenticator(self._context)
-                self._authenticator.start()
-                self._authenticator.configure_curve_callback("*", _Guests(guests, self.counts))
-                curve.curve_server = True
+            if peer is None:
+                self._authenticator = as_server(self._context, curve, key, allow or [], self.counts)
                 self.far = bound(curve, far)
             else:
-                curve.curve_serverkey = host
+                as_client(curve, key, peer)
                 connected(curve, far)
                 self.far = far
             if send:

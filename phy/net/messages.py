@@ -22,7 +22,8 @@ VERSION = 1
 MAX_HEADER = 64 * 1024  # [bytes]
 MAX_BUFFERS = 16
 MAX_BUFFER = 64 * 1024 * 1024  # [bytes]
-MAX_MESSAGE = 4 * MAX_BUFFER  # [bytes] of one part; ZMQ itself ends a connection that sends more
+MAX_PART = MAX_BUFFER  # [bytes]; ZMQ itself ends a connection that sends a larger one (MAXMSGSIZE)
+MAX_MESSAGE = 4 * MAX_BUFFER  # [bytes] of all parts
 DTYPES = ("uint8", "bool", "float32")
 
 # Why a request was not served: the values of "error" in a refusal and the keys of the worker's counters.
@@ -68,6 +69,10 @@ def decode(parts: Sequence[bytes]) -> Message:
     """Parts of a message to its header and buffers; whatever `encode` would not have made raises WireError."""
     if not parts:
         raise WireError(MALFORMED, "an empty message")
+    if len(parts) > 1 + MAX_BUFFERS:
+        raise WireError(MALFORMED, f"a message has a header and at most {MAX_BUFFERS} buffers; got {len(parts)} parts")
+    if sum(map(len, parts)) > MAX_MESSAGE:
+        raise WireError(TOO_LARGE, f"a message has at most {MAX_MESSAGE} bytes; got {sum(map(len, parts))}")
     if len(parts[0]) > MAX_HEADER:
         raise WireError(TOO_LARGE, f"a header has at most {MAX_HEADER} bytes; got {len(parts[0])}")
     try:
@@ -89,7 +94,7 @@ def decode(parts: Sequence[bytes]) -> Message:
 
 
 def _buffers(described: Any, parts: Sequence[bytes]) -> dict[str, np.ndarray]:
-    if not isinstance(described, list) or len(described) != len(parts) or len(parts) > MAX_BUFFERS:
+    if not isinstance(described, list) or len(described) != len(parts):
         raise WireError(MALFORMED, f"buffers must be a list that describes the {len(parts)} parts (0 to {MAX_BUFFERS})")
     buffers: dict[str, np.ndarray] = {}
     for one, part in zip(described, parts, strict=True):
@@ -100,15 +105,47 @@ def _buffers(described: Any, parts: Sequence[bytes]) -> dict[str, np.ndarray]:
             raise WireError(MALFORMED, f"buffers have different names and one of the types {', '.join(DTYPES)}")
         whole = isinstance(shape, list) and all(isinstance(n, int) and not isinstance(n, bool) for n in shape)
         if not whole or not 1 <= len(shape) <= 4 or min(shape) < 0:
-            raise WireError(MALFORMED, f"shape of buffer {name} must be 1 to 4 whole numbers")
+            raise WireError(MALFORMED, f"shape of buffer {name[:80]} must be 1 to 4 whole numbers")
+        if math.prod(max(n, 1) for n in shape) > MAX_BUFFER:  # an axis of 0 must not hide the others from the limit
+            raise WireError(
+                TOO_LARGE, f"a buffer has at most {MAX_BUFFER} values along its axes; {name[:80]} names more"
+            )
         size = math.prod(shape) * np.dtype(dtype).itemsize
         if max(size, len(part)) > MAX_BUFFER:
-            raise WireError(TOO_LARGE, f"a buffer has at most {MAX_BUFFER} bytes; {name} names {size}")
+            raise WireError(TOO_LARGE, f"a buffer has at most {MAX_BUFFER} bytes; {name[:80]} names {size}")
         if size != len(part):
-            raise WireError(MALFORMED, f"buffer {name} has {len(part)} bytes, its shape and type name {size}")
+            raise WireError(MALFORMED, f"buffer {name[:80]} has {len(part)} bytes, its shape and type name {size}")
         array = np.frombuffer(part, np.uint8 if dtype == "bool" else dtype)
         buffers[name] = (array != 0).reshape(shape) if dtype == "bool" else array.reshape(shape)
     return buffers
+
+
+def receive(socket: Any, envelope: int = 0) -> tuple[list[bytes], WireError | None]:
+    """The parts of the message that waits at a ZMQ socket, and what is wrong with it.
+
+    What exceeds the limits of a message is read, so that the next one can be, and not kept.
+
+    Args:
+        socket: with a message.
+        envelope: parts in front of the header that a ROUTER adds.
+    """
+    parts: list[bytes] = []
+    size = count = 0
+    while True:
+        frame = socket.recv(copy=False)
+        count, size = count + 1, size + len(frame)
+        within = count <= envelope + 1 + MAX_BUFFERS and size <= MAX_MESSAGE + envelope * 256
+        if within:
+            parts.append(frame.bytes)
+        elif len(parts) > envelope:
+            del parts[envelope:]
+        if not frame.more:
+            break
+    if within and len(parts) == count:
+        return parts, None
+    if count > envelope + 1 + MAX_BUFFERS:
+        return parts, WireError(MALFORMED, f"a message has at most {1 + MAX_BUFFERS} parts; got {count - envelope}")
+    return parts, WireError(TOO_LARGE, f"a message has at most {MAX_MESSAGE} bytes; got {size}")
 
 
 def _no_constant(name: str) -> float:

@@ -70,7 +70,7 @@ class Server:
         self._stopped = threading.Event()
         self.counts: Counter[str] = Counter()
         self.endpoints: dict[str, str] = {}
-        self._sockets: dict[zmq.Socket, str] = {}
+        self._sockets: dict[zmq.Socket[bytes], str] = {}
         try:
             for name in sources:
                 socket = stream_socket(self._context, zmq.PUSH, AHEAD)

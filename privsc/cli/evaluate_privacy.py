@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from privsc.cli.options import OutOption, PhotosOption, SeedOption, console, number, stages
+from privsc.cli.options import OutOption, PhotosOption, SeedOption, WaveformOption, console, number, stages
 
 if TYPE_CHECKING:
     from privsc.evaluation.privacy.judges import Judged, Likeness
@@ -36,6 +36,7 @@ def eavesdroppers(
         bool, typer.Option(help="Bob paints with adapters (Algorithm 2). Without: from K's photographs alone.")
     ] = True,
     snr: Annotated[float, typer.Option(metavar="DB", help="Es/N0 at Bob and Eve in dB.")] = 10.0,
+    waveform: WaveformOption = "burst",
     max_side: Annotated[int, typer.Option(metavar="PX", help="Longest side of the pictures sent.")] = 384,
     subject: Annotated[
         list[str] | None, typer.Option("--subject", metavar="NAME", help="One subject; repeat for two or more.")
@@ -56,13 +57,13 @@ def eavesdroppers(
     from privsc.system.build import Models
     from privsc.system.config import RunConfig
 
-    RunConfig.build(snr_db=snr, max_side=max_side, seed=seed)
+    RunConfig.build(snr_db=snr, waveform=waveform, max_side=max_side, seed=seed)
     folder = photos_folder(photos)
     names = subjects_in(folder, subject or ())
     if len(names) < 2:
         raise ConfigError(f"--subject: whoever is to be recognised needs company: give 2 subjects or more; got {names}")
     cache = output_folder(output_folder(out) / "cache")
-    settings = Settings(snr, max_side, seed, personalise)
+    settings = Settings(snr, max_side, seed, personalise, waveform)
     with ExitStack() as stack:
         stage = stack.enter_context(stages())
         models = Models.load()
@@ -90,6 +91,7 @@ def baselines(
     snr: Annotated[
         str, typer.Option(metavar="LIST", help="Es/N0 in dB, with commas.")
     ] = "0,2.5,5,7.5,10,12.5,15,17.5,20",
+    waveform: WaveformOption = "burst",
     seed: SeedOption = 0,
     out: OutOption = Path("results/baselines"),
 ) -> None:
@@ -103,18 +105,20 @@ def baselines(
     from privsc.evaluation.baselines import SYSTEMS, pictures
     from privsc.evaluation.privacy.report import picture_bytes
     from privsc.files import ResultFolder, output_folder
+    from privsc.system.config import RunConfig
 
     try:
         snrs = sorted({float(part) for part in snr.split(",")})
     except ValueError as error:
         raise ConfigError(f"--snr: numbers with commas between, such as 0,5,10; got {snr!r}") from error
+    RunConfig.build(waveform=waveform)
     if not all(-10 <= value <= 40 for value in snrs):
         raise ConfigError(f"--snr: each must lie in [-10, 40] dB; got {snr!r}")
     folder = photos_folder(photos) if photos is not None or ENVIRONMENT in os.environ else None
     cache = output_folder(output_folder(out) / "cache")
     with stages() as stage:
         images = pictures(folder, count, max_side)
-        found = report.run_cells(images, SYSTEMS, snrs, cache, seed, stage("transmissions"))
+        found = report.run_cells(images, SYSTEMS, snrs, cache, seed, waveform, stage("transmissions"))
         drawn = report.plot(found)
         with ResultFolder(out) as results:
             results.add("baselines.csv", report.cells_csv(found))

@@ -26,8 +26,19 @@ def worker(
         bool, typer.Option("--generic", help="Make recovery one without K: `recovery --generic`.")
     ] = False,
     endpoint: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Where to listen; loopback only, port * for any free one.")
-    ] = "tcp://127.0.0.1:5757",
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Where to listen: ipc://NAME, a socket in your own folder, ipc://PATH, or tcp://HOST:PORT with keys.",
+        ),
+    ] = "ipc://worker",
+    key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="For tcp://: own .key_secret of `python -m phy.net.curve_proxy keys`."),
+    ] = None,
+    allow: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Public .key of somebody who may ask; may be repeated.")
+    ] = None,
     queue_size: Annotated[
         int, typer.Option("--queue", min=1, max=1024, help="Requests that may wait; one more is answered 'busy'.")
     ] = 4,
@@ -62,4 +73,5 @@ def worker(
         raise ConfigError(f"--hint: must be pose or none; got {hint!r}")
     from privsc.worker.operations import Operations
 
-    run(chosen, database, endpoint, queue_size, until_eof, steps, partial(Operations.load, choice=choice, hint=hint))
+    load = partial(Operations.load, choice=choice, hint=hint)
+    run(chosen, database, endpoint, queue_size, until_eof, steps, load, key, tuple(allow or ()))

@@ -27,6 +27,7 @@ from privsc.datasets.subjects import subject_photos, subjects_in
 from privsc.errors import ConfigError
 from privsc.images import metrics
 from privsc.images.photo_io import read_photo
+from privsc.system.heard import read
 from privsc.transport import payload
 
 DESIGN_DB = 10.0
@@ -107,20 +108,17 @@ def _resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
 
 
-def ours(image: NDArray[np.uint8], system: System, snr_db: float, seed: int) -> tuple[NDArray[np.uint8], int]:
+def ours(
+    image: NDArray[np.uint8], system: System, snr_db: float, seed: int, waveform: str = "burst"
+) -> tuple[NDArray[np.uint8], int]:
     """What our receiver shows of HWC uint8, and the channel uses, everything counted."""
     height, width = image.shape[:2]
     small = _resized(image, (max(1, round(width * system.scale)), max(1, round(height * system.scale))))
-    link = Link(system.codec, "awgn")
+    link = Link(system.codec, "awgn", waveform=waveform)
     head, body = payload.encode(small, (), "pixels")
-    sent = link.transmit(head, body, image_id=1, k_digest=bytes(8), best_effort=True)
-    got = link.receive(sent, snr_db=snr_db, seed=seed, k_digest=bytes(8))
-    if got.head is None:
-        return payload.grey(height, width).image, sent.channel_uses
-    shown = payload.decode(got.head, got.body, got.body_ok).image
-    if shown.shape != small.shape:
-        raise ConfigError(f"a head of another picture passed its checks: {shown.shape}")
-    return _resized(shown, (width, height)), sent.channel_uses
+    sent = link.transmitter().send(head, body, k_digest=bytes(8), image_id=1)
+    heard = read(link.receiver().receive(sent.through(link.channel_at(snr_db, seed))))
+    return _resized(heard.image, (width, height)), sent.channel_uses
 
 
 def code(image: NDArray[np.uint8]) -> list[Coded]:
@@ -192,13 +190,19 @@ def classical(
 
 
 def cells(
-    name: str, image: NDArray[np.uint8], files: Sequence[Coded], system: System, snrs: Sequence[float], seed: int
+    name: str,
+    image: NDArray[np.uint8],
+    files: Sequence[Coded],
+    system: System,
+    snrs: Sequence[float],
+    seed: int,
+    waveform: str = "burst",
 ) -> Iterator[Cell]:
     """One picture through one system and its two classical rivals, at every SNR [dB]."""
     fixed: tuple[Coded, Mcs] | None = None
     for number, snr in enumerate(snrs):
         draw = seed + 1000 * number
-        shown, uses = ours(image, system, snr, draw)
+        shown, uses = ours(image, system, snr, draw, waveform)
         if number == 0:
             fixed = choose(files, uses, DESIGN_DB)
         adaptive = choose(files, uses, snr)

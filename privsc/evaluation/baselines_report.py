@@ -33,6 +33,7 @@ def run_cells(
     snrs: Sequence[float],
     cache: Path,
     seed: int = 0,
+    waveform: str = "burst",
     progress: Progress | None = None,
 ) -> list[Cell]:
     """Every picture [H, W, 3] uint8 through every system at every SNR [dB], or from the cache."""
@@ -42,7 +43,8 @@ def run_cells(
         files = None
         for system in systems:
             parts = [
-                1,
+                2,
+                waveform,
                 name,
                 _digest(image),
                 asdict(system),
@@ -56,7 +58,7 @@ def run_cells(
             path = cache / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
             if not path.is_file():
                 files = code(image) if files is None else files
-                made = list(cells(name, image, files, system, snrs, seed))
+                made = list(cells(name, image, files, system, snrs, seed, waveform))
                 write_atomic(path, to_json([asdict(cell) for cell in made]))
             found += [Cell(**row) for row in json.loads(path.read_text("utf-8"))]
             done += 1

@@ -36,7 +36,7 @@ def page_picture(trials: Sequence[tuple[str, Trial]], columns: int = 2) -> bytes
                 panel.set_axis_off()
             continue
         name, trial = trials[number]
-        images = (trial.sent.image, trial.sent.guarded.masked, trial.bob.restored, trial.eve.restored)
+        images = (trial.image, trial.guarded.masked, trial.bob.restored, trial.eve.restored)
         for panel, image, title in zip(four, images, TITLES, strict=True):
             _show(panel, image, title if row == 0 else "")
         four[0].set_xlabel(name, fontsize=7.5, color=TEXT)

@@ -17,8 +17,8 @@ from privsc.knowledge.database import Database
 from privsc.stats import Figure, mean, share
 from privsc.system.build import DEFAULT, Choice, Models
 from privsc.system.config import RunConfig
-from privsc.system.memo import FrozenDatabase, Memory, RememberingGuard, RememberingLink
-from privsc.system.trial import Links, Trial, run_trial
+from privsc.system.memo import FrozenDatabase, Memory, RememberingCarrier, RememberingGuard
+from privsc.system.trial import LinkCarrier, Trial, run_trial
 
 MODES: dict[str, dict[str, Any]] = {
     "default": {},
@@ -91,7 +91,7 @@ def evaluate_recovery(
     names = subjects_in(folder, only)
     configs = [RunConfig.build(**{**options, **mode}) for mode in modes]
     models = Models.load(choice)
-    models = Models(RememberingGuard(models.guard), models.recovery)  # type: ignore[arg-type]
+    models = Models(RememberingGuard(models.guard), models.recovery)
     with (
         k_of_subjects(database, folder, names, personalise=personalise, progress=progress, choice=choice) as db,
         FrozenDatabase.open(db.path, models.guard.identity) as frozen,
@@ -100,9 +100,8 @@ def evaluate_recovery(
             image, rows, trials = last_photo(folder, name), [], []
             sent, received = Memory(), Memory()
             for config in configs:
-                links = Links.simulated(config)
-                remembered = RememberingLink(links.bob, sent, received), RememberingLink(links.eve, sent, received)
-                trial = run_trial(image, frozen, models, config, links=Links(*remembered))  # type: ignore[arg-type]
+                carrier = RememberingCarrier(LinkCarrier.simulated(config), sent, received)
+                trial = run_trial(image, frozen, models, config, carrier=carrier)
                 rows.append(_figures(name, trial, models.guard, frozen))
                 trials.append(trial)
             yield rows, trials
@@ -111,7 +110,7 @@ def evaluate_recovery(
 
 
 def _figures(name: str, trial: Trial, guard: Any, db: Database) -> Recovered:
-    guarded, figures, entities = trial.sent.guarded, trial.figures, db.entities()
+    guarded, figures, entities = trial.guarded, trial.figures, db.entities()
     bob, eve = figures["bob"], figures["eve"]
     plain = diffused(guarded.masked, guarded.mask)
     ranks = [guard.rank(seen.restored, entities, guarded.mask) for seen in (trial.bob, trial.eve)]
@@ -127,7 +126,7 @@ def _figures(name: str, trial: Trial, guard: Any, db: Database) -> Recovered:
         eve["identified"],
         first[0],
         first[1],
-        None if plain is None else metrics.psnr(trial.sent.image, plain, guarded.mask),
+        None if plain is None else metrics.psnr(trial.image, plain, guarded.mask),
         figures["seconds"]["recover"] / 2,
     )
 

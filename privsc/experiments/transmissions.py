@@ -27,10 +27,10 @@ from privsc.files import ResultFolder, to_json
 from privsc.images.photo_io import decode_photo, encode_png
 from privsc.system.build import Choice
 from privsc.system.config import RunConfig
-from privsc.system.memo import FrozenDatabase, Memory, RememberingGuard, RememberingLink, RememberingRecovery
+from privsc.system.memo import FrozenDatabase, Memory, RememberingCarrier, RememberingGuard, RememberingRecovery
 from privsc.threads import one_thread
 
-PROTOCOL = 2  # raise it when a row, or how it is made, changes in a way that the digests of weights do not show
+PROTOCOL = 3  # raise it when a row, or how it is made, changes in a way that the digests of weights do not show
 PICTURES = ("original", "masked", "received", "bob", "eve")
 
 
@@ -137,7 +137,7 @@ class Laboratory:
         from privsc.system.build import Models
 
         self.bench = bench
-        self.models = Models(RememberingGuard(models.guard), RememberingRecovery(models.recovery))  # type: ignore[arg-type]
+        self.models = Models(RememberingGuard(models.guard), RememberingRecovery(models.recovery))
         self.database = FrozenDatabase.open(bench.k, getattr(models.guard, "identity", None))
         if self.database.digest().hex() != bench.k_digest:
             raise ExperimentError(f"{bench.k}: is another K on this worker; all workers must see one folder")
@@ -151,7 +151,7 @@ class Laboratory:
         row = self._row(unit, trial)
         with ResultFolder(folder_of(self.bench.cache, unit)) as results:
             if unit.pictures:
-                images = (trial.sent.image, trial.sent.guarded.masked, trial.bob.heard.image, trial.bob.restored,
+                images = (trial.image, trial.guarded.masked, trial.bob.heard.image, trial.bob.restored,
                           trial.eve.restored)  # fmt: skip
                 for name, image in zip(PICTURES, images, strict=True):
                     results.add(f"{name}.png", encode_png(image))
@@ -197,8 +197,8 @@ class Laboratory:
             "seed_recovery": seeds.recovery,
             "eve_knows": figures["eve_class_word"],
             "private_share": figures["private_share"],
-            "width": trial.sent.image.shape[1],
-            "height": trial.sent.image.shape[0],
+            "width": trial.image.shape[1],
+            "height": trial.image.shape[0],
             "k_digest": figures["k_digest"],
         }
         return row | dict(self.bench.stamps)
@@ -230,7 +230,7 @@ def _is_scalar(value: Any) -> bool:
 def _region(trial: Any, truth: str) -> np.ndarray | None:
     """Where the entity is looked for: its own mask, else all that was removed, else the whole picture: what the guard
     missed is sent, and then Eve may recognise it."""
-    guarded = trial.sent.guarded
+    guarded = trial.guarded
     own = next((detection.mask for detection in guarded.detections if detection.name == truth), None)
     if own is not None:
         return own
@@ -239,17 +239,19 @@ def _region(trial: Any, truth: str) -> np.ndarray | None:
 
 def open_carrier(bench: Bench) -> Any:
     """The function that takes a photograph through the chain: (photo, K, models, config) to a Trial."""
-    from privsc.system.trial import Links, run_trial
+    from privsc.system.trial import BOB, EVE, LinkCarrier, run_trial
 
     if bench.carrier == "zmq":
-        from phy.net.bridge import Bridge, BridgeLink
+        from phy.net.bridge import Bridge, BridgeChannel
 
         tx, bob, eve = bench.endpoints
-        bridge = Bridge(tx, {"bob": bob, "eve": eve})
+        bridge = Bridge(tx, {BOB: bob, EVE: eve})
+        channels = {who: BridgeChannel(bridge, who) for who in (BOB, EVE)}
 
         def over_zmq(photo: Any, database: Any, models: Any, config: RunConfig) -> Any:
-            ends = (BridgeLink(config.codec, bridge=bridge, receiver=who) for who in ("bob", "eve"))
-            return run_trial(photo, database, models, config, links=Links(*ends))
+            link = config.link()
+            carrier = LinkCarrier(link.transmitter(), link.receiver(), channels)
+            return run_trial(photo, database, models, config, carrier=carrier)
 
         return over_zmq
     if bench.carrier == "virtual":
@@ -257,9 +259,8 @@ def open_carrier(bench: Bench) -> Any:
     sent, received = Memory(4), Memory(16)
 
     def simulated(photo: Any, database: Any, models: Any, config: RunConfig) -> Any:
-        links = Links.simulated(config)
-        ends = (RememberingLink(end, sent, received) for end in (links.bob, links.eve))
-        return run_trial(photo, database, models, config, links=Links(*ends))  # type: ignore[arg-type]
+        carrier = RememberingCarrier(LinkCarrier.simulated(config), sent, received)
+        return run_trial(photo, database, models, config, carrier=carrier)
 
     return simulated
 

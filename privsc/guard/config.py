@@ -11,6 +11,9 @@ SUSPECTS = ("mask", "refuse", "send")
 SUSPECT = 0.1
 """How far below an entity's Gamma a region is still suspect [cosine similarity]."""
 
+SHOWN = 0.2
+"""How far below Gamma evidence is still kept for an operator [cosine similarity]."""
+
 
 @dataclass(frozen=True)
 class GuardConfig:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from privsc.guard.config import SHOWN
 from privsc.guard.looks import Look
 from privsc.guard.matching import NEARER, Group, groups, nearest_stranger, similarities
 from privsc.knowledge.detection import Evidence, Near
@@ -18,8 +19,6 @@ from privsc.knowledge.entity import Entity
 
 COARSE = 144
 """Longer side of the maps in which candidates are compared [cells]."""
-SHOWN = 0.2
-"""How far below Gamma evidence is still kept for an operator [cosine similarity]."""
 
 
 @dataclass(frozen=True, eq=False)

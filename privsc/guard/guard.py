@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from privsc.errors import SuspectError
+from privsc.errors import EntityError, SuspectError
 from privsc.guard.config import GuardConfig
 from privsc.guard.finding import Candidate, coarse_shape, find
 from privsc.guard.looks import looks
@@ -72,10 +72,22 @@ class Guard:
         return self._encoder
 
     def threshold(self, entity: Entity) -> float:
-        """Gamma for one entity."""
+        """Gamma for one entity.
+
+        Raises:
+            EntityError: where K names one that no calibration gives; a high one would hide nobody.
+        """
         if self.config.gamma is not None:
             return self.config.gamma
-        return GAMMA if entity.gamma is None else entity.gamma
+        if entity.gamma is None:
+            return GAMMA
+        low, high = self._encoder.gamma_range
+        if not low - 1e-6 <= entity.gamma <= high + 1e-6:
+            raise EntityError(
+                f"{entity.name}: gamma in K must be {low:g} to {high:g}, as enrolment with this encoder sets it; got "
+                f"{entity.gamma:g}: this K was edited or made by another version, enrol the entity again"
+            )
+        return entity.gamma
 
     def __call__(self, image: NDArray[np.uint8], entities: Sequence[Entity]) -> GuardResult:
         """Algorithm 1 on HWC uint8: whatever of K is in the picture, or may be, is masked and listed, surest first.

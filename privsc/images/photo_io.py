@@ -41,7 +41,9 @@ def read_photo(path: str | Path, max_side: int | None = None) -> np.ndarray:
     return decode_photo(read_bytes(path), str(path), max_side)
 
 
-def decode_photo(data: bytes, name: str = "photo", max_side: int | None = None) -> np.ndarray:
+def decode_photo(
+    data: bytes, name: str = "photo", max_side: int | None = None, max_pixels: int | None = None
+) -> np.ndarray:
     """Encoded photograph to HWC uint8 RGB.
 
     Upright by its EXIF orientation, in sRGB by its colour profile, of 8 bits a sample (`privsc.images.photo_pixels` has
@@ -51,16 +53,18 @@ def decode_photo(data: bytes, name: str = "photo", max_side: int | None = None) 
         data: the encoded file.
         name: what to call it in an error.
         max_side: longest side [px]; a larger photograph is scaled down (Lanczos), a smaller one is left alone.
+        max_pixels: refuse a photograph of more, before it is decoded; None for `MAX_PIXELS`.
 
     Raises:
         PhotoError: in one line, for what is not a photograph that is read, is damaged, too small or too large.
     """
+    limit = MAX_PIXELS if max_pixels is None else max_pixels
     if what := foreign(data):
         raise PhotoError(f"{name}: is {what}, not an image that can be read; {READ}")
     try:
         data, facts = slimmed(data)
         with open_image(data) as opened:
-            _check_size(*opened.size, name)
+            _check_size(*opened.size, name, limit)
             image = to_srgb(opened, data, facts, _fitted(*opened.size, max_side, name))
     except PhotoError:
         raise
@@ -69,7 +73,7 @@ def decode_photo(data: bytes, name: str = "photo", max_side: int | None = None) 
     except UnidentifiedImageError as error:
         raise PhotoError(f"{name}: not an image that can be read; {READ}") from error
     except Image.DecompressionBombError as error:
-        raise PhotoError(f"{name}: more than the limit of {MAX_PIXELS} pixels; scale it down") from error
+        raise PhotoError(f"{name}: more than the limit of {limit} pixels; scale it down") from error
     except Exception as error:  # Pillow's decoders raise whatever a damaged file provokes
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PhotoError(f"{name}: the image is damaged ({detail}); give an intact file") from error
@@ -90,10 +94,10 @@ def _fitted(width: int, height: int, max_side: int | None, name: str) -> tuple[i
     return size
 
 
-def _check_size(width: int, height: int, name: str) -> None:
+def _check_size(width: int, height: int, name: str, limit: int) -> None:
     """Refuse a size before anything of it is decoded."""
-    if width * height > MAX_PIXELS:
-        raise PhotoError(f"{name}: {width}x{height} px are more than the limit of {MAX_PIXELS} pixels; scale it down")
+    if width * height > limit:
+        raise PhotoError(f"{name}: {width}x{height} px are more than the limit of {limit} pixels; scale it down")
     if min(width, height) < MIN_SIDE:
         raise PhotoError(
             f"{name}: {width}x{height} px are too small, each side must be at least {MIN_SIDE} px; "
@@ -109,11 +113,26 @@ def encode_png(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def decode_mask(data: bytes, name: str = "mask") -> np.ndarray:
-    """PNG bytes of `encode_png` back to an HW bool mask."""
+def decode_mask(data: bytes, name: str = "mask", size: tuple[int, int] | None = None) -> np.ndarray:
+    """PNG bytes of `encode_png` back to an HW bool mask.
+
+    Args:
+        data: the encoded file.
+        name: what to call it in an error.
+        size: width and height [px] that it must have; None for any within the limit of photographs.
+
+    Raises:
+        PhotoError: for what is no such mask.
+    """
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as opened:
+            width, height = opened.size
+            if (size is not None and size != opened.size) or width * height > MAX_PIXELS:
+                wanted = f"at most {MAX_PIXELS} pixels" if size is None else f"{size[0]}x{size[1]} px"
+                raise PhotoError(f"{name}: is of {width}x{height} px instead of {wanted}; enrol the entity again")
             return np.asarray(opened.convert("L")) >= 128
+    except PhotoError:
+        raise
     except Exception as error:  # see decode_photo
         raise PhotoError(f"{name}: not a PNG mask; enrol the entity again") from error
 

@@ -1,53 +1,33 @@
-"""K, the privacy database that transmitter and authorised receiver share: one SQLite file.
+"""K, the privacy database that transmitter and authorised receiver share: one SQLite file, plain or sealed.
 
 K = {i_k, S_k, f_k} (paper, section III): per entity k its samples S_k, its feature vector f_k, the text embedding of
 its prompt and what enrolment adds to them. `Database.digest` names a version of K by its contents; the first bytes of
-it travel in every frame header, so that a receiver notices that it holds another version.
+it travel in every frame header, so that a receiver notices that it holds another version. K also holds a secret of 32
+random bytes, with an epoch that counts its changes; neither is part of the digest.
+
+A sealed K (`privsc.knowledge.sealing`) is opened in memory and written back, whole and sealed, after every change.
 """
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
-import struct
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from privsc.errors import DatabaseError, EntityError
-from privsc.files import atomic_path
-from privsc.knowledge.entity import MAX_ENTITIES, Entity, Sample, from_blob, name_key, to_blob
-from privsc.knowledge.sqlite_file import APPLICATION_ID, SCHEMA_VERSION, check_header, sqlite_error
+from privsc.files import write_atomic
+from privsc.knowledge import keys, sealing, sqlite_file
+from privsc.knowledge.entity import MAX_ENTITIES, Entity, Sample, name_key
+from privsc.knowledge.rows import COLUMNS, MARKS, contents_digest, from_row, to_row
+from privsc.knowledge.sealing import Seal
+from privsc.knowledge.sqlite_file import SCHEMA_VERSION, sqlite_error
+from privsc.knowledge.store import TAIL, Store
 
 __all__ = ["Database", "Entity", "Sample"]
 
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE entities (
-    k              INTEGER PRIMARY KEY AUTOINCREMENT,  -- AUTOINCREMENT: an index is never given twice
-    name           TEXT NOT NULL,
-    name_key       TEXT NOT NULL UNIQUE,
-    prompt         TEXT NOT NULL,
-    class_word     TEXT NOT NULL,
-    f_k            BLOB NOT NULL,
-    prototypes     BLOB NOT NULL,
-    gamma          REAL,
-    text_embedding BLOB NOT NULL,
-    adapter        BLOB
-);
-CREATE TABLE samples (
-    k        INTEGER NOT NULL REFERENCES entities (k) ON DELETE CASCADE,
-    position INTEGER NOT NULL,
-    photo    BLOB NOT NULL,
-    mask_png BLOB NOT NULL,
-    PRIMARY KEY (k, position)
-);
-"""
-_COLUMNS = "k, name, prompt, class_word, f_k, prototypes, gamma, text_embedding, adapter"
 
-
-class Database:
+class Database(Store):
     """K in one SQLite file. Every change is a transaction: it happens wholly or not at all.
 
     >>> db = Database.create("K.db", "efficientnet-lite0/...", "minilm/...")    # doctest: +SKIP
@@ -55,55 +35,39 @@ class Database:
     1
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection):
-        self.path = path
-        self._connection = connection
-        self._depth = 0
-        meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
-        self.encoder_identity: str = meta["encoder"]
-        self.text_identity: str = meta["text"]
-
     @classmethod
-    def create(cls, path: str | Path, encoder_identity: str, text_identity: str) -> Database:
-        """A new, empty K at `path`, bound to the encoder that will make its features."""
+    def create(cls, path: str | Path, encoder_identity: str, text_identity: str, seal: Seal | None = None) -> Database:
+        """A new, empty K at `path`, readable by its owner only, bound to the encoder that will make its features.
+
+        Args:
+            seal: how it is encrypted at rest, None for a plain file.
+        """
         path = Path(path)
         if path.exists():
             raise DatabaseError(f"{path}: exists already; remove it first or choose another name")
         if not path.parent.is_dir():
             raise DatabaseError(f"{path}: the folder {path.parent} does not exist; make it first")
-        with atomic_path(path) as temporary:
-            connection = sqlite3.connect(temporary, isolation_level=None)
-            try:
-                connection.executescript(
-                    f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; {_SCHEMA}"
-                )
-                connection.executemany(
-                    "INSERT INTO meta VALUES (?, ?)", [("encoder", encoder_identity), ("text", text_identity)]
-                )
-                cls(path, connection)._store_digest()
-            finally:
-                connection.close()
-        return cls.open(path)
+        connection = sqlite_file.new_connection()
+        try:
+            connection.executemany(
+                "INSERT INTO meta VALUES (?, ?)", [("encoder", encoder_identity), ("text", text_identity)]
+            )
+            fresh = cls(path, connection)
+            fresh._renew_secret()
+            fresh._store_digest()
+            data = connection.serialize()
+        finally:
+            connection.close()
+        write_atomic(path, data if seal is None else seal.close(data))
+        return cls._opened(path, seal)
 
     @classmethod
     def open(cls, path: str | Path, encoder_identity: str | None = None) -> Database:
-        """K at `path`, refused when it is not an intact K of this schema (and, where given, of this encoder)."""
-        path = Path(path)
-        check_header(path)
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=10)
-        try:
-            connection.execute("PRAGMA foreign_keys = ON")
-            if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-                raise DatabaseError(f"{path}: the database is damaged; restore it from a copy")
-            database = cls(path, connection)
-            if database._stored_digest() != database.digest().hex():  # reads, and so checks, every row
-                raise DatabaseError(f"{path}: its contents do not match their digest; restore it from a copy")
-        except DatabaseError:
-            connection.close()
-            raise
-        except (sqlite3.Error, KeyError, ValueError) as error:
-            connection.close()
-            raise sqlite_error(path, error) from error
+        """K at `path`, refused when it is not an intact K of this schema (and, where given, of this encoder).
+
+        A sealed K asks `privsc.knowledge.keys` for its passphrase or key.
+        """
+        database = cls._opened(Path(path), None)
         if encoder_identity is not None and encoder_identity != database.encoder_identity:
             database.close()
             raise DatabaseError(
@@ -112,36 +76,34 @@ class Database:
             )
         return database
 
-    def close(self) -> None:
-        self._connection.close()
+    @classmethod
+    def _opened(cls, path: Path, seal: Seal | None) -> Database:
+        if not sealing.is_sealed(path):
+            return cls._verified(path, sqlite_file.open_file(path))
+        sealed = sqlite_file.read_whole(path)
+        seal, data = _unsealed(path, sealed, seal)
+        return cls._verified(path, sqlite_file.open_bytes(path, data), seal, sealed[-TAIL:])
 
-    def __enter__(self) -> Database:
-        return self
+    @classmethod
+    def from_bytes(cls, path: Path, data: bytes) -> Database:
+        """K from the contents of a file, in memory: `path` is for messages, and changes are written nowhere."""
+        return cls._verified(path, sqlite_file.open_bytes(path, data))
 
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All changes made inside happen together, or none when the block raises. May be nested."""
-        outermost = self._depth == 0
+    @classmethod
+    def _verified(
+        cls, path: Path, connection: sqlite3.Connection, seal: Seal | None = None, stored: bytes = b""
+    ) -> Database:
         try:
-            if outermost:
-                self._connection.execute("BEGIN IMMEDIATE")
-            self._depth += 1
-            try:
-                yield
-            finally:
-                self._depth -= 1
-            if outermost:
-                self._store_digest()
-                self._connection.execute("COMMIT")
-        except BaseException as error:
-            if outermost and self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.Error):
-                raise sqlite_error(self.path, error) from error
+            database = cls(path, connection, seal, stored)
+            if database._meta().get("digest") != database.digest().hex():  # reads, and so checks, every row
+                raise DatabaseError(f"{path}: its contents do not match their digest; restore it from a copy")
+        except DatabaseError:
+            connection.close()
             raise
+        except (sqlite3.Error, KeyError, ValueError) as error:
+            connection.close()
+            raise sqlite_error(path, error) from error
+        return database
 
     def add(self, entity: Entity) -> Entity:
         """Store a new entity and return it with the index that K gave it."""
@@ -151,9 +113,8 @@ class Database:
                 raise EntityError(f"{taken[0]}: is in {self.path} already; remove it first or choose another name")
             self._check_dims(entity)
             cursor = self._connection.execute(
-                "INSERT INTO entities (name, name_key, prompt, class_word, f_k, prototypes, gamma, text_embedding,"
-                " adapter) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                _row(entity),
+                f"INSERT INTO entities ({COLUMNS}) VALUES ({MARKS})",
+                to_row(entity),
             )
             index = cursor.lastrowid or 0
             if not 1 <= index <= MAX_ENTITIES:
@@ -166,9 +127,8 @@ class Database:
         with self.transaction():
             self._check_dims(entity, apart_from=entity.index)
             cursor = self._connection.execute(
-                "UPDATE entities SET name = ?, name_key = ?, prompt = ?, class_word = ?, f_k = ?, prototypes = ?,"
-                " gamma = ?, text_embedding = ?, adapter = ? WHERE k = ?",
-                (*_row(entity), entity.index),
+                f"UPDATE entities SET ({COLUMNS}) = ({MARKS}) WHERE k = ?",
+                (*to_row(entity), entity.index),
             )
             if cursor.rowcount != 1:
                 raise EntityError(f"{entity.name}: index {entity.index} is not in {self.path}; add it first")
@@ -189,12 +149,11 @@ class Database:
             for k, photo, mask in self._connection.execute(
                 "SELECT k, photo, mask_png FROM samples ORDER BY k, position"
             ):
-                samples.setdefault(k, []).append(Sample(bytes(photo), bytes(mask)))
-            rows = self._connection.execute(f"SELECT {_COLUMNS} FROM entities ORDER BY k").fetchall()
+                samples.setdefault(k, []).append(Sample(photo, mask))
+            rows = self._connection.execute(f"SELECT k, {COLUMNS} FROM entities ORDER BY k").fetchall()
+            return tuple(from_row(row, tuple(samples.get(row[0], ()))) for row in rows)
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise sqlite_error(self.path, error) from error
-        try:
-            return tuple(_entity(row, tuple(samples.get(row[0], ()))) for row in rows)
         except (TypeError, ValueError, AttributeError, EntityError) as error:
             raise DatabaseError(f"{self.path}: a row is damaged ({error}); restore the file from a copy") from error
 
@@ -214,27 +173,7 @@ class Database:
 
     def digest(self) -> bytes:
         """[32] SHA-256 over the contents: the same for the same entities, whatever file they lie in."""
-        hasher = hashlib.sha256()
-
-        def feed(data: bytes | None) -> None:
-            hasher.update(b"\0" if data is None else struct.pack("<BQ", 1, len(data)) + data)
-
-        feed(struct.pack("<I", SCHEMA_VERSION))
-        feed(self.encoder_identity.encode())
-        feed(self.text_identity.encode())
-        for entity in self.entities():
-            feed(struct.pack("<I", entity.index))
-            for text in (entity.name, entity.prompt, entity.class_word):
-                feed(text.encode())
-            for array in (entity.f_k, entity.prototypes, entity.text_embedding):
-                feed(to_blob(array))
-            feed(None if entity.gamma is None else struct.pack("<d", entity.gamma))
-            feed(entity.adapter)
-            feed(struct.pack("<I", len(entity.samples)))
-            for sample in entity.samples:
-                feed(sample.photo)
-                feed(sample.mask_png)
-        return hasher.digest()
+        return contents_digest(self.encoder_identity, self.text_identity, self.entities())
 
     def info(self) -> dict[str, object]:
         """What a person wants to know of K before trusting it."""
@@ -247,15 +186,10 @@ class Database:
             "entities": len(entities),
             "samples": sum(len(entity.samples) for entity in entities),
             "bytes": self.path.stat().st_size,
+            "sealed": self.sealed,
+            "epoch": self.epoch,
             "digest": self.digest().hex(),
         }
-
-    def _stored_digest(self) -> str | None:
-        row = self._connection.execute("SELECT value FROM meta WHERE key = 'digest'").fetchone()
-        return row[0] if row else None
-
-    def _store_digest(self) -> None:
-        self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('digest', ?)", (self.digest().hex(),))
 
     def _check_dims(self, entity: Entity, apart_from: int = 0) -> None:
         """All entities of one K have features of one length, since one encoder made them."""
@@ -274,32 +208,14 @@ class Database:
         self._connection.executemany("INSERT INTO samples VALUES (?, ?, ?, ?)", rows)
 
 
-def _row(entity: Entity) -> tuple[object, ...]:
-    return (
-        entity.name,
-        name_key(entity.name),
-        entity.prompt,
-        entity.class_word,
-        to_blob(entity.f_k),
-        to_blob(entity.prototypes),
-        entity.gamma,
-        to_blob(entity.text_embedding),
-        entity.adapter,
-    )
-
-
-def _entity(row: tuple, samples: tuple[Sample, ...]) -> Entity:
-    index, name, prompt, class_word, f_k_blob, prototypes_blob, gamma, text_blob, adapter = row
-    f_k = from_blob(f_k_blob, None, f"f_k of {name}")
-    return Entity(
-        name=name,
-        prompt=prompt,
-        class_word=class_word,
-        samples=samples,
-        f_k=f_k,
-        prototypes=from_blob(prototypes_blob, f_k.size, f"prototypes of {name}").reshape(-1, f_k.size),
-        text_embedding=from_blob(text_blob, None, f"text embedding of {name}"),
-        gamma=gamma,
-        adapter=adapter,
-        index=index,
-    )
+def _unsealed(path: Path, sealed: bytes, seal: Seal | None) -> tuple[Seal, bytes]:
+    """Seal and contents of a sealed file; `seal` where it was written with that one just now."""
+    what = sealing.what_opens(path, sealed)
+    if seal is not None:
+        return seal, seal.open(path, sealed)
+    secret = keys.secret_for(path, what)
+    try:
+        return sealing.open_sealed(path, sealed, secret)
+    except DatabaseError:
+        keys.forget(path)
+        raise

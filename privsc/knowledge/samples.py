@@ -16,14 +16,24 @@ Pair = tuple[NDArray[np.uint8], NDArray[np.bool_]]
 """A photograph HWC uint8 and a silhouette [H, W]."""
 
 
+MAX_SAMPLE_PIXELS = 1 << 21  # of one sample; enrolment stores at most 640 x 640
+
+
 @lru_cache(maxsize=64)
-def _decoded(photo: bytes, mask_png: bytes) -> Pair:
-    return decode_photo(photo, "sample"), decode_mask(mask_png)
+def _decoded(photo: bytes, mask_png: bytes, name: str) -> Pair:
+    image = decode_photo(photo, f"a photograph of {name} in K", max_pixels=MAX_SAMPLE_PIXELS)
+    size = (image.shape[1], image.shape[0])
+    return image, decode_mask(mask_png, f"a silhouette of {name} in K", size)
 
 
 def sample_pairs(entity: Entity) -> list[Pair]:
-    """The samples of S_k in the order of K; not to be written to."""
-    return [_decoded(sample.photo, sample.mask_png) for sample in entity.samples]
+    """The samples of S_k in the order of K; not to be written to.
+
+    Raises:
+        PhotoError: for what enrolment would not have stored: no photograph, one that is too large, a silhouette of
+            another size.
+    """
+    return [_decoded(sample.photo, sample.mask_png, entity.name) for sample in entity.samples]
 
 
 def other_samples(entity: Entity, photo: bytes, name: str) -> tuple[Sample, ...]:

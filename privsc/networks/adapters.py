@@ -16,9 +16,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from privsc.errors import DatabaseError, Notice
+from privsc.networks.tensor_header import TensorError, TensorFile, read_header
 
 NAME = "entity"
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "conv1", "conv2", "conv_in", "conv_out")
+
+MAX_RANK = 64
+"""Of an adapter; Algorithm 2 trains 8."""
 
 
 def attach(unet: UNet2DConditionModel, rank: int, targets: tuple[str, ...] = TARGETS) -> list[torch.nn.Parameter]:
@@ -60,17 +64,45 @@ class Head:
 
 
 def read_head(adapter: bytes) -> Head:
-    """The head of an adapter.
+    """The head of an adapter; the file is checked against its own size, its rank and layers against what we train.
 
     Raises:
         DatabaseError: where the bytes are no adapter.
     """
+    return _read(adapter)[0]
+
+
+def _read(adapter: bytes) -> tuple[Head, TensorFile]:
     try:
-        (length,) = struct.unpack("<Q", adapter[:8])
-        said = json.loads(adapter[8 : 8 + length])["__metadata__"]
-        return Head(int(said["rank"]), tuple(map(str, json.loads(said["targets"]))), said.get("model"))
-    except (struct.error, KeyError, ValueError, TypeError) as error:
-        raise DatabaseError(f"an adapter in K is damaged ({type(error).__name__}); enrol the entity again") from error
+        file = read_header(adapter)
+        said = file.metadata
+        rank, targets = int(said["rank"]), json.loads(said["targets"])
+    except (KeyError, ValueError, RecursionError) as error:
+        why = str(error) if isinstance(error, TensorError) else type(error).__name__
+        raise DatabaseError(f"an adapter in K is damaged ({why}); enrol the entity again") from error
+    if not 1 <= rank <= MAX_RANK:
+        raise DatabaseError(f"an adapter in K must have rank 1 to {MAX_RANK}; got {rank}: enrol the entity again")
+    known = isinstance(targets, list) and 1 <= len(targets) <= len(TARGETS) and all(t in TARGETS for t in targets)
+    if not known:
+        raise DatabaseError("an adapter in K is for layers that this program does not adapt; enrol the entity again")
+    return Head(rank, tuple(targets), said.get("model")), file
+
+
+def expected_shapes(unet: UNet2DConditionModel, rank: int, targets: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    """Shape of every tensor of an adapter of ``rank`` for this network, by name, without making one."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, layer in unet.named_modules():
+        if not any(name == target or name.endswith(f".{target}") for target in targets):
+            continue
+        if isinstance(layer, torch.nn.Linear):
+            down, up = (rank, layer.in_features), (layer.out_features, rank)
+        elif isinstance(layer, torch.nn.Conv2d):
+            down = (rank, layer.in_channels // layer.groups, *layer.kernel_size)
+            up = (layer.out_channels, rank, 1, 1)
+        else:
+            continue
+        shapes[f"{name}.lora_A.weight"], shapes[f"{name}.lora_B.weight"] = down, up
+    return shapes
 
 
 def fits(adapter: bytes | None, identity: str, name: str) -> bytes | None:
@@ -102,11 +134,15 @@ def applied(unet: UNet2DConditionModel, adapter: bytes | None) -> Iterator[None]
     if adapter is None:
         yield
         return
-    head = read_head(adapter)
+    head, file = _read(adapter)
+    if file.shapes != expected_shapes(unet, head.rank, head.targets):
+        raise DatabaseError("an adapter in K is of another U_theta; enrol the entity again")
     try:
         tensors = load(adapter)
     except (ValueError, SafetensorError) as error:
         raise DatabaseError(f"an adapter in K is damaged ({type(error).__name__}); enrol the entity again") from error
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+        raise DatabaseError("an adapter in K holds values that are not finite; enrol the entity again")
     attach(unet, head.rank, head.targets)
     try:
         try:

@@ -1,7 +1,7 @@
-"""A radio as the link of the chain: transmitter, Bob's and Eve's receivers, in processes of their own.
+"""Radios as the carrier of the chain: transmitter, Bob's and Eve's receivers, in processes of their own.
 
-    Transmission.iq ──► sender's process ──► device ~~~ air ~~~ device ──► Bob's process ──frames──► RadioLink ──► Bob
-                                                            └── device ──► Eve's process ──frames──► RadioLink ──► Eve
+    Sent.iq ──► sender's process ──► device ~~~ air ~~~ device ──► Bob's process ──frames──► Ear ──► Bob
+                                                            └── device ──► Eve's process ──frames──► Ear ──► Eve
 
 Bob's device may be the sender's own (full duplex). Without a device of her own, Eve's chain runs on Bob's capture.
 """
@@ -12,7 +12,7 @@ import hashlib
 import math
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,17 +25,17 @@ from hardware.errors import ProfileError, StationError
 from hardware.process.client import Station
 from hardware.process.streaming import BLOCK
 from hardware.profiles.profile import Profile
-from phy.frame.assembly import PREFIX, LinkStats, Reception, assemble_body, assemble_head
-from phy.frame.frame import Header, Kind, short_digest
+from phy.frame.assembly import Reception, assemble
+from phy.frame.frame import Header
 from phy.frame.received import ReceivedFrame
-from phy.link import Link, Transmission
-from privsc.errors import PayloadError
+from phy.protocols import Sender
 from privsc.radio.setup import BOB, EVE, Setup, connected
-from privsc.transport import payload
+from privsc.system.chain import Sent
 
 _SETTLE = 0.3  # [s] a receiver runs before something is sent, and after
 _SETTLE_REAL = 1.0  # [s] the same of real radios: buffers of their drivers hold up to half a second
 _MEETS_WITHIN = 10.0  # [s]
+_MOST_HELD = 1 << 29  # [bytes] of frames that an ear keeps
 _MOST_BLOCKS = 512  # of a ring: 256 MiB
 
 Statistics = Callable[[str, dict[str, Any]], None]
@@ -43,14 +43,25 @@ Statistics = Callable[[str, dict[str, Any]], None]
 
 @dataclass
 class Ear:
-    """What one chain heard. events: the fields of its frames, in order; frames: the frames themselves."""
+    """What one chain heard. events: the fields of its frames, in order; frames: the frames themselves, as far as they
+    fit into half a GiB; left_out: how many did not."""
 
     events: list[dict[str, Any]] = field(default_factory=list)
     frames: list[ReceivedFrame] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
+    left_out: int = 0
+    held: int = 0  # [bytes]
+
+    def reception(self) -> Reception:
+        """The images that its frames are of."""
+        return assemble(self.frames, Counter(self.summary.get("refusals", {})))
 
     def take(self, fields: dict[str, Any], buffers: dict[str, np.ndarray]) -> None:
         """A frame event."""
+        self.held += 2048 + sum(one.nbytes for one in buffers.values())
+        if self.held > _MOST_HELD:
+            self.left_out += 1
+            return
         header = Header.unpack(buffers["header"].tobytes())
         symbols = buffers["symbols"].view(np.complex64) if "symbols" in buffers else None
         self.frames.append(
@@ -150,6 +161,7 @@ class Air:
                 frames=self._frames,
                 blocks=blocks,
                 record=str(record.absolute()) if record and who == BOB else None,
+                front_end=self.setup.correction.as_dict(),
             )
         self._meet()
         self.wait(self._settle)
@@ -239,61 +251,17 @@ class Air:
 
 
 @dataclass(frozen=True)
-class RadioLink(Link):
-    """A link whose channel is the air: ``receive`` gives what the ear heard. SNR and seed do not matter."""
+class AirCarrier:
+    """The air as the carrier of a trial: what is sent is on the air already, and each ear has heard its part of it."""
 
-    channel: str = "external"
-    ear: Ear = field(default_factory=Ear, compare=False)
+    transmitter: Sender
+    ears: Mapping[str, Ear]
 
-    def receive(self, sent: Transmission | None, *, snr_db: float, seed: int, k_digest: bytes | None) -> Reception:
-        refusals: Counter[str] = Counter(self.ear.summary.get("refusals", {}))
-        if sent is None:
-            return reception(self.ear.frames, refusals, k_digest)
-        return self.assemble(sent, self.ear.frames, refusals, k_digest=k_digest)
+    synchronisation = "blind"
 
-
-def reception(frames: list[ReceivedFrame], refusals: Counter[str], k_digest: bytes | None) -> Reception:
-    """Frames of an image of which only they are known: the image that most of them belong to."""
-    images = Counter(one.header.image_id for one in frames)
-    chosen = images.most_common(1)[0][0] if images else None
-    frames = [one for one in frames if one.header.image_id == chosen]
-    group = assemble_head([one for one in frames if one.header.kind == Kind.HEAD])
-    bodies = [one for one in frames if one.header.kind == Kind.BODY]
-    shapes = Counter((one.header.total, one.header.count) for one in bodies)
-    if group is not None:
-        length = PREFIX.unpack(group[: PREFIX.size])[0]
-        shapes = Counter({shape: n for shape, n in shapes.items() if shape[0] == length})
-    total, count = shapes.most_common(1)[0][0] if shapes else (0, 0)
-    bodies = [one for one in bodies if (one.header.total, one.header.count) == (total, count)]
-    usable = bodies if _survives_errors(group) else [one for one in bodies if one.crc_ok]
-    body, body_ok = assemble_body(usable, total)
-    exact = {one.header.sequence for one in bodies if one.crc_ok}
-    missing = tuple(i for i in range(count) if i not in exact)
-    digests = Counter(one.header.k_digest for one in frames)
-    linear = [10 ** (one.snr_db / 10) for one in frames]
-    return Reception(
-        head=None if group is None else group[PREFIX.size :],
-        body=body,
-        body_ok=body_ok,
-        body_crc_ok=bool(count) and not missing,
-        missing=missing,
-        k_digest_matches=digests.most_common(1)[0][0] == short_digest(k_digest) if k_digest and digests else None,
-        snr_db=10 * math.log10(sum(linear) / len(linear)) if linear else math.nan,
-        stats=LinkStats(
-            None, count, count - len({one.header.sequence for one in usable}), sum(not one.crc_ok for one in bodies), 0
-        ),
-        refusals=dict(refusals),
-    )
-
-
-def _survives_errors(group: bytes | None) -> bool:
-    """Raw pixels: a wrong message costs one sample, so frames with a wrong CRC are used too."""
-    if group is None:
-        return False
-    try:
-        return payload.Head.from_bytes(group[PREFIX.size :]).coding == "pixels"
-    except PayloadError:
-        return False
+    def reception(self, sent: Sent, who: str) -> Reception:
+        """What the ear of `who` heard; nothing of what was sent is looked at."""
+        return self.ears[who].reception()
 
 
 def payload_digest(ear: Ear) -> str:

@@ -16,11 +16,11 @@ from hardware.errors import TransmitRefused
 from hardware.profiles.profile import check_transmission
 from privsc.knowledge.database import Database
 from privsc.networks.files import weights as model_files
-from privsc.radio.air import Air, Ear, RadioLink, payload_digest
+from privsc.radio.air import Air, AirCarrier, Ear, payload_digest
 from privsc.radio.setup import BOB, EVE, Setup
 from privsc.system.build import Models
 from privsc.system.config import RunConfig
-from privsc.system.trial import Links, Stage, Trial, receive_trial, send
+from privsc.system.trial import Stage, Trial, receive_trial, send
 
 __all__ = ["Air", "check_allowed", "over_the_air"]
 
@@ -53,12 +53,12 @@ def over_the_air(
     record: Path | None = None,
 ) -> tuple[Trial, dict[str, bytes]]:
     """S, [H, W, 3] uint8, with every figure of report.json, and frames.csv; ``record`` names a recording to make."""
-    links = Links(*(RadioLink(codec=config.codec, ear=air.ears[who]) for who in (BOB, EVE)))
+    carrier = AirCarrier(config.link().transmitter(), air.ears)
     stage("guard and transmitter")
-    sent, seconds = send(photo, database, models, config, links)
+    sent, seconds = send(photo, database, models, config, carrier.transmitter, real=True)
     data = sigmf_io.partial_data(record) if record is not None else None
     try:
-        iq, factor = air.scaled(sent.on_air.iq)
+        iq, factor = air.scaled(sent.iq)
         set_noise(air, factor, snr_db, eve_snr_db)
         started = datetime.datetime.now(datetime.UTC)
         air.listen(data, expect=len(iq))
@@ -69,7 +69,7 @@ def over_the_air(
     finally:
         if data is not None:
             data.unlink(missing_ok=True)
-    trial = receive_trial(sent, seconds, database, models, config, stage, links)
+    trial = receive_trial(sent, seconds, database, models, config, stage, carrier)
     trial.figures["radio"] = radio_figures(air, ended)
     return trial, {"frames.csv": frames_csv(air.ears)}
 
@@ -114,6 +114,7 @@ def radio_figures(air: Air, ended: dict[str, dict[str, Any]]) -> dict[str, Any]:
             "samples": ended[place]["samples"],
             "payload_sha256": payload_digest(ear),
             "own_capture": who in ended,
+            "front_end": {**(ended[place].get("front_end") or {}), "swapped_iq": summary.get("swapped")},
         }
     return told
 
@@ -156,6 +157,8 @@ def save(
     heard = [frame.header.k_digest.hex() for frame in air.ears[BOB].frames[:1]]
     fields = {
         "profile": setup.bob.name,
+        "signal_rate": setup.bob.sample_rate,
+        "front_end": setup.correction.as_dict(),
         "settings": air.actual[BOB],
         "codec": config.codec if config else None,
         "coding": config.coding if config else None,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hardware.errors import ProfileError
+from hardware.frontend.frontend import Correction
 from hardware.profiles.profile import Profile
 
 BOB, EVE = "bob", "eve"
@@ -43,6 +44,8 @@ def chosen_setup(
     eve_noise: float | None = None,
     seed: int = 0,
     send: bool = True,
+    dc_block: str = "no",
+    swap_iq: str = "no",
 ) -> Setup:
     """The radios that the options name. send False: nobody of ours sends, the profile is Bob's."""
     from hardware.errors import ProfileError
@@ -76,13 +79,13 @@ def chosen_setup(
                 f"{ear.name}: radio.frequency: must be the sender's, {first.frequency / 1e6:g} MHz; got "
                 f"{ear.frequency / 1e6:g} (--frequency sets it in all profiles)"
             )
-    return Setup(first if send else None, bob, eve, eve_noise, transmit, seed)
+    return Setup(first if send else None, bob, eve, eve_noise, transmit, seed, Correction(dc_block, swap_iq))
 
 
 @dataclass(frozen=True)
 class Setup:
     """Who uses which radio. bob is sender: one full-duplex device. eve None: her chain hears Bob's capture, with white
-    noise of ``eve_noise_db`` [dB of full scale] added."""
+    noise of ``eve_noise_db`` [dB of full scale] added. correction: of what every receiver hears."""
 
     sender: Profile | None
     bob: Profile
@@ -90,6 +93,7 @@ class Setup:
     eve_noise_db: float | None = None
     transmit: bool = False
     seed: int = 0
+    correction: Correction = field(default_factory=Correction)
 
     def __post_init__(self) -> None:
         one = self.sender is self.bob

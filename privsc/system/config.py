@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from privsc.errors import ConfigError
 from privsc.guard.masking import MaskShape
+
+if TYPE_CHECKING:
+    from phy.link import Link
 
 MEASURED = ("zmq", "radio")  # channels that we do not make: a flowgraph (phy.net.bridge), a radio (privsc.radio.air)
 Decibel = Annotated[float, Field(ge=-30, le=60, allow_inf_nan=False)]
@@ -19,6 +23,8 @@ class RunConfig(BaseModel):
 
     Attributes:
         channel: name of the channel between transmitter and both receivers.
+        waveform: `burst`, which a receiver must find in the samples itself, or `symbols`, a shortcut for fast sweeps
+            whose receiver is given the frame starts (phy.link).
         codec: name of the learned codec that carries the body of the payload.
         coding: how A becomes bytes (privsc.transport.payload).
         quality: 1 to 100, of the lossy codings.
@@ -35,12 +41,17 @@ class RunConfig(BaseModel):
         remove: descriptions of those to hide (privsc.knowledge.selection), everybody of K where there are none.
         mask: shape of what is removed, `silhouette`, `silhouette+N` (N pixels more all round) or `box`
             (privsc.guard.masking).
+        effort: how thoroughly the guard looks, `fast`, `normal` or `thorough` (privsc.guard.config).
+        suspect: what becomes of what nearly matches: `mask`, `refuse` or `send`.
+        require: names of K, or `any`, without which nothing is sent.
+        allow_nothing: whether a picture is sent in which nobody was found.
         eve_class_word: the word Eve knows, None for the class word of what was hidden: the strongest Eve of the paper.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     channel: str = "awgn"
+    waveform: Literal["burst", "symbols"] = "burst"
     codec: str = "image8x4"
     coding: Literal["pixels", "webp", "avif", "jpeg"] = "pixels"
     quality: Annotated[int, Field(ge=1, le=100)] = 80
@@ -55,6 +66,10 @@ class RunConfig(BaseModel):
     mask_in_payload: bool = False
     remove: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = ()
     mask: str = "silhouette"
+    effort: Literal["fast", "normal", "thorough"] = "normal"
+    suspect: Literal["mask", "refuse", "send"] = "mask"
+    require: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = ()
+    allow_nothing: bool = True
     eve_class_word: Annotated[str, Field(min_length=1, max_length=64)] | None = None
 
     @field_validator("channel")
@@ -75,7 +90,7 @@ class RunConfig(BaseModel):
             raise ValueError(f"choose one of {', '.join(available())}")
         return name
 
-    @field_validator("remove", mode="before")
+    @field_validator("remove", "require", mode="before")
     @classmethod
     def _as_tuple(cls, values: Any) -> Any:
         return tuple(values) if isinstance(values, list) else values
@@ -92,6 +107,8 @@ class RunConfig(BaseModel):
     def _fitting_coding(self) -> RunConfig:
         if self.send == "embedding" and self.coding != "pixels":
             raise ValueError("send embedding goes with the coding pixels only, whose bytes may be wrong")
+        if self.waveform == "symbols" and (self.channel in MEASURED or "-" in self.channel):
+            raise ValueError(f"the channel {self.channel} needs the waveform burst; got waveform symbols")
         return self
 
     @classmethod
@@ -112,13 +129,22 @@ class RunConfig(BaseModel):
         """Es/N0 [dB] at Eve."""
         return self.snr_db if self.eve_snr_db is None else self.eve_snr_db
 
+    def link(self) -> Link:
+        """The link of the configuration; its channel is external where we do not make it."""
+        from phy.link import EXTERNAL, Link
+
+        channel = EXTERNAL if self.channel in MEASURED else self.channel
+        return Link(self.codec, channel, waveform=self.waveform)
+
     def seeds(self) -> Seeds:
         """Independent seeds of the parts that draw random numbers."""
-        return Seeds(*(int(value) for value in np.random.SeedSequence(self.seed).generate_state(4)))
+        return Seeds(*(int(value) for value in np.random.SeedSequence(self.seed).generate_state(3)))
 
 
+@dataclass(frozen=True)
 class Seeds:
-    """Seeds, each in [0, 2^32): of Bob's channel, of Eve's, of the recovery, and the image's number (16 bits)."""
+    """Seeds, each in [0, 2^32): of Bob's channel, of Eve's, of the recovery."""
 
-    def __init__(self, bob: int, eve: int, recovery: int, image: int):
-        self.bob, self.eve, self.recovery, self.image_id = bob, eve, recovery, image & 0xFFFF
+    bob: int
+    eve: int
+    recovery: int

@@ -101,9 +101,9 @@ def run_demo(out: Path, seed: int, stage: Stage) -> list[dict[str, Any]]:
             trials.append(receive_trial(sent, seconds, db, networks, at_snr, _labelled(stage, f"{snr:g} dB")))
         stage("pictures")
         results.add("fig4.png", grid_picture(trials, NAME))
-        results.add("sent.png", encode_png(sent.image))
-        results.add("masked.png", encode_png(sent.guarded.masked))
-        results.add("mask.png", encode_png(sent.guarded.mask))
+        results.add("sent.png", encode_png(sent.truth.image))
+        results.add("masked.png", encode_png(sent.truth.guarded.masked))
+        results.add("mask.png", encode_png(sent.truth.guarded.mask))
         for snr, trial in zip(SNRS, trials, strict=True):
             results.add(f"received-{snr:g}dB.png", encode_png(trial.bob.heard.image))
             results.add(f"bob-{snr:g}dB.png", encode_png(trial.bob.restored))

@@ -10,13 +10,19 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from phy.frame.assembly import Reception
+from phy.link import Transmission
+from phy.protocols import Sender
 from privsc.hints.pose_hint import PoseHint
 from privsc.knowledge.database import Database
 from privsc.knowledge.entity import Entity
+from privsc.system.chain import Sent
+from privsc.system.trial import LinkCarrier
 
 KEEP = 32  # results of each kind, some MB at most each
 
@@ -80,14 +86,18 @@ def _feed(hasher: Any, value: Any) -> None:
 class FrozenDatabase(Database):
     """K read once: a sweep asks it for the same entities and the same digest thousands of times."""
 
+    @cached_property
+    def _entities(self) -> tuple[Entity, ...]:
+        return super().entities()
+
+    @cached_property
+    def _digest(self) -> bytes:
+        return super().digest()
+
     def entities(self) -> tuple[Entity, ...]:
-        if not hasattr(self, "_entities"):
-            self._entities = super().entities()
         return self._entities
 
     def digest(self) -> bytes:
-        if not hasattr(self, "_digest"):
-            self._digest = super().digest()
         return self._digest
 
 
@@ -96,7 +106,7 @@ class RememberingGuard:
 
     def __init__(self, guard: Any) -> None:
         self._guard = guard
-        self._found, self._ranked, self._identified, self._hinted = Memory(), Memory(), Memory(), Memory()
+        self._found, self._ranked, self._hinted = Memory(), Memory(), Memory()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._guard, name)
@@ -116,8 +126,6 @@ class RememberingGuard:
 
     def identify(self, image: np.ndarray, entities: Sequence[Entity], mask: np.ndarray | None = None) -> Any:
         """As Guard.identify."""
-        if not hasattr(self._guard, "threshold"):
-            return self._identified.of(lambda: self._guard.identify(image, entities, mask), image, _who(entities), mask)
         ranked = self.rank(image, entities, mask)
         return ranked[0] if ranked and ranked[0].score >= ranked[0].gamma else None
 
@@ -157,29 +165,42 @@ class RememberingRecovery:
         return painted.copy()
 
 
-class RememberingLink:
-    """A simulated link that has carried the bytes before: a channel's noise is that of its seed."""
+class RememberingCarrier:
+    """A carrier of simulated channels that has brought these samples before: a channel's noise is that of its seed.
 
-    def __init__(self, link: Any, sent: Memory, received: Memory) -> None:
-        self._link, self._sent, self._received = link, sent, received
+    A reception is known by what the receiver can know: the samples that were put on the air (with the blocks in which
+    the channel fades) and the channel, never by what they mean.
+    """
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._link, name)
+    def __init__(self, carrier: LinkCarrier, sent: Memory, received: Memory) -> None:
+        self._carrier, self._received = carrier, received
+        self.transmitter: Sender = _RememberingSender(carrier.transmitter, sent)
 
-    def transmit(self, head: bytes, body: bytes, **options: Any) -> Any:
-        """As Link.transmit."""
-        return self._sent.of(
-            lambda: self._link.transmit(head, body, **options), repr(self._link), head, body, sorted(options.items())
+    @property
+    def synchronisation(self) -> str:
+        """As the carrier's."""
+        return self._carrier.synchronisation
+
+    def reception(self, sent: Sent, who: str) -> Reception:
+        """As the carrier's."""
+        on_air, receiver = sent.truth.on_air, self._carrier.receiver
+        return self._received.of(
+            lambda: self._carrier.reception(sent, who),
+            repr(receiver),
+            repr(self._carrier.channels[who]),
+            on_air.iq,
+            on_air.starts,
         )
 
-    def receive(self, sent: Any, *, snr_db: float, seed: int, k_digest: bytes | None) -> Any:
-        """As Link.receive."""
-        return self._received.of(
-            lambda: self._link.receive(sent, snr_db=snr_db, seed=seed, k_digest=k_digest),
-            repr(self._link),
-            sent.iq,
-            sent.image_id,
-            snr_db,
-            seed,
-            k_digest,
+
+class _RememberingSender:
+    """A transmitter that has sent the bytes before."""
+
+    def __init__(self, sender: Sender, memory: Memory) -> None:
+        self._sender, self._memory = sender, memory
+
+    def send(self, head: bytes, body: bytes, **options: Any) -> Transmission:
+        """As the transmitter's."""
+        return self._memory.of(
+            lambda: self._sender.send(head, body, **options), repr(self._sender), head, body, sorted(options.items())
         )

@@ -15,7 +15,9 @@ from matplotlib.patches import Rectangle
 
 from privsc.figure_text import literal_text
 from privsc.files import to_json
+from privsc.guard.config import SHOWN
 from privsc.images.photo_io import encode_png
+from privsc.knowledge.detection import GuardResult
 from privsc.system.trial import Trial
 
 DPI = 130
@@ -25,8 +27,8 @@ MET, UNMET, TEXT = "#1a7f37", "#b35900", "#333333"
 def run_files(trial: Trial) -> dict[str, bytes]:
     """The files of `privsc run`: name to contents."""
     return {
-        "masked.png": encode_png(trial.sent.guarded.masked),
-        "mask.png": encode_png(trial.sent.guarded.mask),
+        "masked.png": encode_png(trial.guarded.masked),
+        "mask.png": encode_png(trial.guarded.mask),
         "received.png": encode_png(trial.bob.heard.image),
         "bob.png": encode_png(trial.bob.restored),
         "eve.png": encode_png(trial.eve.restored),
@@ -35,18 +37,38 @@ def run_files(trial: Trial) -> dict[str, bytes]:
     }
 
 
-def guard_files(guarded: Any) -> dict[str, bytes]:
-    """The files of `privsc guard`, from a GuardResult."""
+def guard_files(guarded: GuardResult, image: np.ndarray | None = None) -> dict[str, bytes]:
+    """The files of `privsc guard`: name to contents; with S, [H, W, 3] uint8, also where the likeness lies."""
     height, width = guarded.mask.shape
     found = [
         {"name": d.name, "score": float(d.score), "box": [int(v) for v in d.box], "index": d.index}
         for d in guarded.detections
     ]
-    return {
-        "masked.png": encode_png(guarded.masked),
-        "mask.png": encode_png(guarded.mask),
-        "guard.json": to_json({"entities": found, "image_size": [width, height]}),
-    }
+    figures: dict[str, Any] = {"entities": found, "image_size": [width, height]}
+    files = {"masked.png": encode_png(guarded.masked), "mask.png": encode_png(guarded.mask)}
+    if guarded.evidence is not None:
+        figures["near"] = [
+            {
+                "name": n.name,
+                "score": round(n.score, 4),
+                "gamma": round(n.gamma, 4),
+                "zoom": n.zoom,
+                "turn": 90 * n.turn,
+            }
+            for n in guarded.evidence.near
+        ]
+        if image is not None:
+            files["heat.png"] = encode_png(heat_picture(image, guarded.evidence.heat))
+    return {**files, "guard.json": to_json(figures)}
+
+
+def heat_picture(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """S in grey, [H, W, 3] uint8, redder the nearer a place comes to a Gamma; not at all 0.2 below."""
+    rows = np.arange(image.shape[0]) * heat.shape[0] // image.shape[0]
+    columns = np.arange(image.shape[1]) * heat.shape[1] // image.shape[1]
+    strength = np.clip(1 + heat[rows[:, None], columns] / SHOWN, 0, 1)[..., None]
+    grey = 0.6 * image.mean(axis=-1, keepdims=True) + 40
+    return np.uint8(np.rint((1 - 0.7 * strength) * grey + 0.7 * strength * np.array([255, 40, 0])))
 
 
 @literal_text()
@@ -55,17 +77,17 @@ def run_picture(trial: Trial) -> bytes:
     figures, link = trial.figures, trial.figures["link"]
     hidden = ", ".join(entity["name"] for entity in figures["hidden"]) or "nothing"
     columns = [
-        ("original", trial.sent.image, ["hidden: " + hidden]),
-        ("transmitted", trial.sent.guarded.masked, [f"{link['channel_uses']:,} symbols, CBR {link['cbr']:.2f}"]),
+        ("original", trial.image, ["hidden: " + hidden]),
+        ("transmitted", trial.guarded.masked, [f"{link['channel_uses']:,} symbols, CBR {link['cbr']:.2f}"]),
         (f"received, {decibel(link['snr_db'])}", trial.bob.heard.image, [_errors(link["message_error_rate"])]),
         ("Bob, with K", trial.bob.restored, _lines(figures["bob"])),
         (f"Eve, {decibel(link['eve_snr_db'])}, without K", trial.eve.restored, _lines(figures["eve"])),
     ]
-    height, width = trial.sent.image.shape[:2]
+    height, width = trial.image.shape[:2]
     figure, panels = _canvas(1, len(columns), width / height)
     for panel, (title, image, lines) in zip(panels[0], columns, strict=True):
         _show(panel, image, title, lines)
-    for detection in trial.sent.guarded.detections:
+    for detection in trial.guarded.detections:
         x0, y0, x1, y1 = detection.box
         panels[0][0].add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor="#ffd33d", linewidth=1.5))
     return _png(figure)
@@ -83,11 +105,11 @@ def grid_picture(trials: Sequence[Trial], truth: str) -> bytes:
     Args:
         truth: name of the hidden entity; who is recognised as that is marked.
     """
-    sent = trials[0].sent
-    height, width = sent.image.shape[:2]
+    image, guarded = trials[0].image, trials[0].guarded
+    height, width = image.shape[:2]
     figure, panels = _canvas(2, 1 + len(trials), width / height)
-    _show(panels[0][0], sent.image, "original", [])
-    _show(panels[1][0], sent.guarded.masked, "transmitted", [])
+    _show(panels[0][0], image, "original", [])
+    _show(panels[1][0], guarded.masked, "transmitted", [])
     for column, trial in enumerate(trials, start=1):
         link = trial.figures["link"]
         for row, (who, seen) in enumerate((("bob", trial.bob), ("eve", trial.eve))):

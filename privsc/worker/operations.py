@@ -7,23 +7,21 @@ S, what Bob and Eve ended with ──report──► the files of `privsc run`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from phy.frame.assembly import LinkStats, Reception
-from phy.frame.frame import short_digest
+from phy.frame.assembly import ReceivedImage, Reception
 from phy.net import messages
 from phy.net.messages import WireError
 from privsc.errors import ConfigError, WorkerError
 from privsc.images.photo_io import MIN_SIDE, decode_photo
 from privsc.knowledge.database import Database
 from privsc.system.build import DEFAULT, Choice
-from privsc.system.chain import Eavesdropper, Heard, Receiver, Seen, Sent, Transmitter
-from privsc.transport.payload import MAX_PIXELS, MAX_SIDE, Head
+from privsc.system.chain import Eavesdropper, Heard, Receiver, Seen, Transmitter
+from privsc.transport.payload import MAX_PIXELS, MAX_SIDE
 
 if TYPE_CHECKING:
     from privsc.guard.guard import Guard
@@ -32,25 +30,6 @@ if TYPE_CHECKING:
 Params = dict[str, Any]
 Buffers = dict[str, np.ndarray]
 Answer = tuple[dict[str, Any], dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class _Bytes:
-    """What would go on the air, before it is framed."""
-
-    head: bytes
-    body: bytes
-    k_digest: bytes
-
-
-class _ByteLink:
-    """A link that ends at bytes: what is sent is handed back, what was received is handed in."""
-
-    def transmit(self, head: bytes, body: bytes, *, k_digest: bytes, **_: Any) -> _Bytes:
-        return _Bytes(head, body, k_digest)
-
-    def receive(self, sent: Reception, **_: Any) -> Reception:
-        return sent
 
 
 class Operations:
@@ -124,7 +103,10 @@ class Operations:
         return {role: every[role] for role in self.roles}
 
     def guarded(self, params: Params, buffers: Buffers) -> Answer:
-        """S to (A, i) as bytes. params: coding, quality, max_side. buffers: photo [n] or image [H, W, 3], uint8."""
+        """S to (A, i) as bytes; refused where nobody of K is found, unless allow_nothing.
+
+        params: coding, quality, max_side, allow_nothing (1 or 0). buffers: photo [n] or image [H, W, 3], uint8.
+        """
         coding, quality = _param(params, "coding", str, "pixels"), _param(params, "quality", int, 80)
         max_side = _param(params, "max_side", int, 640)
         if not MIN_SIDE <= max_side <= MAX_SIDE:
@@ -132,30 +114,26 @@ class Operations:
         image = (
             _image(buffers, "image") if "image" in buffers else decode_photo(_flat(buffers, "photo"), "photo", max_side)
         )
+        assert self.guard is not None
+        allowed = bool(_param(params, "allow_nothing", int, 0))
         transmitter = Transmitter(
-            self.guard,
-            self.database,
-            _ByteLink(),
-            coding,
-            quality,
-            hint=self.hint,  # type: ignore[arg-type]
+            self.guard, self.database, None, coding, quality, hint=self.hint, allow_nothing=allowed
         )
-        sent = transmitter.send(image)
-        on_air: _Bytes = sent.on_air  # type: ignore[assignment]
-        found = sent.guarded.detections
+        packed = transmitter.pack(image)
+        found = packed.guarded.detections
         result = {
-            "k_digest": on_air.k_digest.hex(),
+            "k_digest": packed.k_digest.hex(),
             "entities": [
                 {"name": d.name, "index": d.index, "score": float(d.score), "box": [int(v) for v in d.box]}
                 for d in found
             ],
         }
         return result, {
-            "head": on_air.head,
-            "body": on_air.body,
+            "head": packed.head,
+            "body": packed.body,
             "image": image,
-            "masked": sent.guarded.masked,
-            "mask": sent.guarded.mask,
+            "masked": packed.guarded.masked,
+            "mask": packed.guarded.mask,
         }
 
     def recovered(self, params: Params, buffers: Buffers, generic: bool) -> Answer:
@@ -165,21 +143,22 @@ class Operations:
         head was lost, class_word (without K). buffers: head [h] uint8, empty where it was lost; body [n] uint8;
         arrived and exact [n] bool, bytes of frames whose header was valid, and of those whose payload CRC held too.
         """
-        reception = _reception(params, buffers, None if generic else self.database.digest())
+        reception = _reception(params, buffers)
         size = _size(params.get("size", [256, 256]))
         seed = _param(params, "seed", int, 0)
         word = _param(params, "class_word", str, "")
-        receiver: Any = (
-            Eavesdropper(_ByteLink(), self.recovery, word or None, steps=self.steps)  # type: ignore[arg-type]
+        assert self.recovery is not None
+        receiver: Receiver | Eavesdropper = (
+            Eavesdropper(None, self.recovery, word or None, grey_size=size, steps=self.steps)
             if generic
-            else Receiver(_ByteLink(), self.recovery, self.database, steps=self.steps)  # type: ignore[arg-type]
+            else Receiver(None, self.recovery, self.database, grey_size=size, steps=self.steps)
         )
-        heard = receiver.listen(reception, 0.0, 0, size)
+        heard = receiver.hear(reception)
         seen = receiver.restore(heard, seed)
         result = {
             "indices": list(heard.indices),
             "failure": heard.failure,
-            "k_digest_matches": reception.k_digest_matches,
+            "k_digest_matches": heard.k_digest_matches,
             "concealed_share": float(heard.concealed.mean()),
         }
         return result, {"received": heard.image, "restored": seen.restored, "concealed": heard.concealed}
@@ -196,9 +175,9 @@ class Operations:
         seen = {who: _seen(params, buffers, who, image.shape) for who in ("bob", "eve")}
         link = _param(params, "link", dict, {})
         link = {**link, "cbr": _param(link, "channel_uses", int, 0) / image.size}
-        sent = Sent(image, guarded, None)  # type: ignore[arg-type]
         figures = trial_figures(
-            sent,
+            image,
+            guarded,
             seen["bob"],
             seen["eve"],
             self.database,
@@ -208,7 +187,7 @@ class Operations:
             config=_param(params, "config", dict, {}),
             eve_class_word=_param(params, "eve_class_word", str, "") or class_word(guarded, self.database),
         )
-        return figures, dict(run_files(Trial(sent, seen["bob"], seen["eve"], figures)))
+        return figures, dict(run_files(Trial(image, guarded, seen["bob"], seen["eve"], figures)))
 
 
 def _param(params: Params, name: str, kind: type, default: Any) -> Any:
@@ -250,34 +229,20 @@ def _image(buffers: Buffers, name: str, dtype: str = "uint8") -> np.ndarray:
     return image.copy()  # what came over the wire is read-only
 
 
-def _reception(params: Params, buffers: Buffers, k_digest: bytes | None) -> Reception:
-    """What `phy.link` would have returned, from what the flowgraph's receiver gathered."""
+def _reception(params: Params, buffers: Buffers) -> Reception:
+    """What `phy.link` would have returned, from what the flowgraph's assembler gathered of one image."""
     head, body = _flat(buffers, "head"), _flat(buffers, "body")
     flags = {name: _buffer(buffers, name, "bool", 1) for name in ("arrived", "exact")}
     if any(len(flag) != len(body) for flag in flags.values()):
         raise WireError(messages.MALFORMED, f"arrived and exact must hold one flag for each of the {len(body)} bytes")
-    received = params.get("k_digest")
-    matches = None
-    if k_digest is not None and isinstance(received, str):
-        matches = received == short_digest(k_digest).hex()
-    ok = flags["arrived"]
-    if head:
-        fields = Head.from_bytes(head)
-        if fields.coding != "pixels":  # a wrong byte costs a pixel there, elsewhere the image
-            ok = flags["exact"]
-        body, ok = body[: fields.body_length], ok[: fields.body_length]
-    stats = LinkStats(None, 0, 0, 0, 0)  # counted in the flowgraph, which knows what it sent
-    return Reception(
-        head=head or None,
-        body=body,
-        body_ok=ok,
-        body_crc_ok=bool(flags["exact"].all()),
-        missing=(),
-        k_digest_matches=matches,
-        snr_db=float("nan"),
-        stats=stats,
-        refusals={},
-    )
+    digest = params.get("k_digest")
+    if digest is None and not head and not flags["arrived"].any():
+        return Reception(())  # nothing arrived
+    try:
+        received = bytes.fromhex(digest if isinstance(digest, str) else "")
+    except ValueError:
+        raise WireError(messages.MALFORMED, f"k_digest must be hexadecimal; got {digest!r}") from None
+    return Reception((ReceivedImage(0, received, head or None, body, flags["arrived"], flags["exact"]),))
 
 
 def _seen(params: Params, buffers: Buffers, who: str, shape: tuple[int, ...]) -> Seen:
@@ -287,5 +252,5 @@ def _seen(params: Params, buffers: Buffers, who: str, shape: tuple[int, ...]) ->
     if any(one.shape != shape for one in (*images, concealed)):
         raise WireError(messages.MALFORMED, f"images of {who} must have the size of the image sent, {list(shape)}")
     failure = params.get(who, {}).get("failure") if isinstance(params.get(who, {}), dict) else None
-    heard = Heard(images[0], np.zeros(shape[:2], bool), (), concealed, None, failure)  # type: ignore[arg-type]
+    heard = Heard(images[0], np.zeros(shape[:2], bool), (), concealed, failure)
     return Seen(images[1], heard)

@@ -22,37 +22,54 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import zmq
+from zmq.auth.thread import ThreadAuthenticator
 
 from phy.errors import PhyError
 from phy.net import messages
+from phy.net.curve import as_server
+from phy.net.endpoints import EndpointError, bound, check_loopback, resolved
 from phy.net.messages import Message, WireError
 from privsc.errors import PrivscError, WorkerError
 
 ROLES = ("guard", "recovery", "generic", "report")
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
+ENDPOINT = "ipc://worker"
+"""Where a worker listens and flowgraphs look for it: a socket in the user's own folder (phy.net.endpoints)."""
 
 Operation = Callable[[dict[str, Any], dict[str, Any]], tuple[dict[str, Any], dict[str, Any]]]
 """(params, buffers) to (result, buffers)."""
 
 
-def check_endpoint(endpoint: str) -> str:
-    """The endpoint itself where only this machine can reach it: the protocol has no passwords."""
-    parts = urlsplit(endpoint)
-    host = parts.netloc.rpartition(":")[0]
-    if parts.scheme == "ipc" and len(endpoint) > len("ipc://"):
-        return endpoint
-    if parts.scheme == "tcp" and host in LOOPBACK and parts.netloc.rpartition(":")[2]:
-        return endpoint
-    raise WorkerError(
-        f"endpoint must be tcp://127.0.0.1:PORT (or * for any free port) or ipc://PATH; got {endpoint!r}; "
-        "for another machine use an SSH tunnel"
-    )
+def check_endpoint(endpoint: str, behind_k: bool = True, curve: bool = False) -> str:
+    """The endpoint itself, where only those can ask who may.
+
+    A socket file is for its owner. TCP, also on this machine, is open to every user of it: with K behind it, or from
+    another machine, it needs CURVE keys.
+
+    Raises:
+        WorkerError: for another endpoint.
+    """
+    try:
+        place = resolved(endpoint)
+        if place.startswith("ipc://") and curve:
+            raise EndpointError(
+                f"--key and --allow go with tcp://; got {endpoint!r}, which is for this user only anyway"
+            )
+        if curve and place.startswith("tcp://") and ":" in place.removeprefix("tcp://"):
+            return place
+        check_loopback(place)
+    except EndpointError as error:
+        raise WorkerError(str(error)) from error
+    if place.startswith("tcp://") and behind_k and not curve:
+        raise WorkerError(
+            f"{endpoint}: every user of this machine could ask this worker for K's photographs; listen at ipc://NAME, "
+            "or give --key and --allow"
+        )
+    return place
 
 
 class Worker:
@@ -62,9 +79,18 @@ class Worker:
         operations: name to function; one thread calls them, one at a time.
         endpoint: where to listen.
         queue_size: requests that may wait; one more is answered "busy".
+        key: own secret CURVE key file, None without CURVE.
+        allow: public key files of those who may ask then.
     """
 
-    def __init__(self, operations: dict[str, Operation], endpoint: str, queue_size: int = 4):
+    def __init__(
+        self,
+        operations: dict[str, Operation],
+        endpoint: str,
+        queue_size: int = 4,
+        key: Path | None = None,
+        allow: Sequence[Path] = (),
+    ):
         if not 1 <= queue_size <= 1024:
             raise WorkerError(f"queue size must be 1 to 1024; got {queue_size}")
         self._operations = operations
@@ -78,19 +104,22 @@ class Worker:
         self._stop = threading.Event()
         self._instance = secrets.token_hex(8)  # so that a client knows another worker that took this one's place
         self.counts: Counter[str] = Counter()
+        self._authenticator: ThreadAuthenticator | None = None
         try:
-            self._router.bind(check_endpoint(endpoint))
-        except (zmq.ZMQError, WorkerError) as error:
+            if key is not None:
+                self._authenticator = as_server(self._context, self._router, key, allow, self.counts)
+            self.endpoint = bound(self._router, endpoint)
+        except EndpointError as error:
             self.close()
-            if isinstance(error, WorkerError):
-                raise
-            raise WorkerError(f"{endpoint}: cannot listen there ({error}); choose another --endpoint") from error
-        self.endpoint = self._router.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
+            raise WorkerError(f"{error}; choose another --endpoint") from error
+        except BaseException:
+            self.close()
+            raise
 
     def _socket(self, kind: int) -> zmq.Socket:
         socket = self._context.socket(kind)
         socket.setsockopt(zmq.LINGER, 500)  # [ms]
-        socket.setsockopt(zmq.MAXMSGSIZE, messages.MAX_MESSAGE)
+        socket.setsockopt(zmq.MAXMSGSIZE, messages.MAX_PART)
         socket.setsockopt(zmq.RCVHWM, 16)
         socket.setsockopt(zmq.SNDHWM, 64)
         return socket
@@ -113,7 +142,7 @@ class Worker:
                     self._wake_in.recv()
                     self._router.send_multipart(self._done.get())
                 if self._router in ready:
-                    self._take(self._router.recv_multipart())
+                    self._take(*messages.receive(self._router, envelope=1))
         finally:
             self._stop.set()
             thread.join(timeout=1)
@@ -121,13 +150,17 @@ class Worker:
 
     def close(self) -> None:
         """Release the sockets."""
+        if self._authenticator is not None and self._authenticator.is_alive():
+            self._authenticator.stop()
         self._context.destroy(linger=500)
 
-    def _take(self, parts: list[bytes]) -> None:
-        """One request: refused, answered at once, or queued."""
+    def _take(self, parts: list[bytes], wrong: WireError | None) -> None:
+        """One request: refused, answered at once, or queued. wrong: why it cannot even be decoded."""
         client, request = parts[0], None
         self.counts["requests"] += 1
         try:
+            if wrong is not None:
+                raise wrong
             message = messages.decode(parts[1:])
             request = message.id
             operation = message.header.get("op")
@@ -147,6 +180,8 @@ class Worker:
             self._refuse(client, request, messages.BUSY, told)
         except WireError as error:
             self._refuse(client, request if error.request is None else error.request, error.cause, str(error))
+        except Exception as error:  # nothing that arrives may end the worker
+            self._refuse(client, request, messages.MALFORMED, f"{type(error).__name__}: no request of this format")
 
     def _compute(self) -> None:
         """The thread that owns the networks."""
@@ -201,20 +236,27 @@ def run(
     until_eof: bool,
     steps: int | None = None,
     load: Callable[..., Any] | None = None,
+    key: Path | None = None,
+    allow: Sequence[Path] = (),
 ) -> None:
     """Load what the roles need, say where the worker listens (one JSON line on stdout), and serve until a signal.
 
     Args:
         until_eof: also end when standard input does, so that a worker never outlives the program that started it.
         load: (roles, database, steps) to the operations; None for the shipped networks.
+        key, allow: CURVE keys, as for `Worker`.
     """
-    check_endpoint(endpoint)
+    if (key is None) != (not allow):
+        raise WorkerError(
+            "--key and --allow: give both, the worker's own secret key and the public keys of who may ask"
+        )
+    endpoint = check_endpoint(endpoint, database is not None, key is not None)
     if load is None:
         from privsc.worker.operations import Operations
 
         load = Operations.load
     operations = load(roles, database, steps)
-    worker = Worker(operations.table(), endpoint, queue_size)
+    worker = Worker(operations.table(), endpoint, queue_size, key, allow)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
     if until_eof:

@@ -6,11 +6,9 @@ finds the removed region as the real one does and fills it with the entity's col
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 
-from privsc.knowledge.detection import Detection, GuardResult
+from privsc.knowledge.detection import Detection, GuardResult, Identity
 
 COLOURS = {"Vicky": (200, 60, 60), "Tom": (60, 60, 200)}
 GREY = 128
@@ -36,12 +34,16 @@ class BoxGuard:
     def hint(self, image, region, entity):
         return None
 
+    def rank(self, image, entities, mask=None):
+        """Closeness to each entity's colour as the score, Gamma at 25 levels."""
+        mean = image[np.ones(image.shape[:2], bool) if mask is None else mask].mean(axis=0)
+        apart = [float(np.abs(mean - COLOURS[entity.name]).max()) for entity in entities]
+        scored = [Identity(one.index, one.name, -far, -25.0) for one, far in zip(entities, apart, strict=True)]
+        return sorted(scored, key=lambda identity: -identity.score)
+
     def identify(self, image, entities, mask=None):
-        mean = image[mask].mean(axis=0)
-        for entity in entities:
-            if np.abs(mean - COLOURS[entity.name]).max() < 25:
-                return SimpleNamespace(name=entity.name)
-        return None
+        ranked = self.rank(image, entities, mask)
+        return ranked[0] if ranked and ranked[0].score >= ranked[0].gamma else None
 
 
 class ColourRecovery:

@@ -25,6 +25,11 @@ def encoded(image: np.ndarray, kind: str = "PNG", **options: object) -> bytes:
     return buffer.getvalue()
 
 
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """[..., d] to float32 of norm 1 along the last axis."""
+    return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
+
+
 def make_entity(name: str = "Vicky", seed: int = 0, dim: int = 16, **changes: object) -> Entity:
     rng = np.random.default_rng(seed)
     mask = np.zeros((48, 64), bool)
@@ -34,9 +39,9 @@ def make_entity(name: str = "Vicky", seed: int = 0, dim: int = 16, **changes: ob
         "prompt": f"a photo of the cat {name}",
         "class_word": "cat",
         "samples": (Sample(encoded(scene(seed=seed)), encode_png(mask)),),
-        "f_k": rng.normal(size=dim).astype(np.float32),
-        "prototypes": rng.normal(size=(3, dim)).astype(np.float32),
-        "text_embedding": rng.normal(size=24).astype(np.float32),
+        "f_k": unit(rng.normal(size=dim)),
+        "prototypes": unit(rng.normal(size=(3, dim))),
+        "text_embedding": unit(rng.normal(size=24)),
         "gamma": 0.5,
         "adapter": b"adapter bytes",
     }

@@ -1,6 +1,6 @@
 """Starts, stops and restarts every flowgraph many times, and counts what that leaves behind.
 
-    PYTHONPATH=. /usr/bin/python3 -m tests.flowgraphs.restarts [--window] [TIMES] [NAME...]    20, all, if left out
+    PYTHONPATH=. /usr/bin/python3 -s -m tests.flowgraphs.restarts [--window] [TIMES] [NAME...]    20, all, if left out
 
 A round builds the flowgraph's program, starts it, stops it, starts the same one again, stops it, and drops it. Counted
 are this process's threads, file descriptors, sockets among them, and child processes, before (one round is for what is

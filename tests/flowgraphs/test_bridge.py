@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from phy.net.bridge import Bridge, BridgeLink
+from phy.link import Link, compare
+from phy.net.bridge import Bridge, BridgeChannel
 from privsc.cli.run import _carrier
 from privsc.knowledge.database import Database
 from privsc.system.build import Models
@@ -31,12 +32,14 @@ def test_an_image_crosses_the_channel_flowgraph_twice(programs) -> None:
     )
     try:
         with Bridge(tx, {"bob": bob, "eve": eve}, timeout=30) as bridge:
-            links = {name: BridgeLink(bridge=bridge, receiver=name) for name in ("bob", "eve")}
+            link = Link(channel="external")
             for image_id in (1, 2):
-                sent = links["bob"].transmit(b"head", body, image_id=image_id, k_digest=bytes(32))
-                heard = {n: link.receive(sent, snr_db=0, seed=0, k_digest=None) for n, link in links.items()}
-                assert heard["bob"].body == body and heard["bob"].stats.frames_lost == 0
-                assert heard["eve"].head == b"head" and 0.01 < heard["eve"].stats.message_error_rate < 0.5
+                sent = link.transmitter().send(b"head", body, image_id=image_id, k_digest=bytes(32))
+                samples = {name: sent.through(BridgeChannel(bridge, name)) for name in ("bob", "eve")}
+                heard = {name: link.receiver().receive(y).best() for name, y in samples.items()}
+                assert heard["bob"].body == body and heard["bob"].lost == 0
+                assert heard["eve"].head == b"head"
+                assert 0.01 < compare(heard["eve"], sent).message_error_rate < 0.5
                 assert abs(heard["bob"].snr_db - 20) < 1.5 and abs(heard["eve"].snr_db - 5) < 1.5
     finally:
         program.end()
@@ -53,8 +56,8 @@ def test_a_run_with_a_flowgraph_for_its_channel(programs, tmp_path) -> None:
         programs, "channel_zmq", tx_endpoint=tx, bob_endpoint=bob, eve_endpoint=eve, snr_of_bob=20, snr_of_eve=12
     )
     try:
-        with _carrier(config, tx, bob, eve) as links, Database.open(make_k(tmp_path)) as db:
-            trial = run_trial(image, db, Models(BoxGuard({"Vicky": BOX}), ColourRecovery()), config, links=links)
+        with _carrier(config, tx, bob, eve) as carrier, Database.open(make_k(tmp_path)) as db:
+            trial = run_trial(image, db, Models(BoxGuard({"Vicky": BOX}), ColourRecovery()), config, carrier=carrier)
     finally:
         program.end()
     figures = json.loads(run_files(trial)["report.json"])

@@ -11,8 +11,9 @@ import pytest
 from hardware import sigmf_io
 from hardware.errors import StationError
 from hardware.profiles.profile import load
-from phy.link import Link
-from privsc.radio.air import Air, RadioLink, payload_digest
+from hardware.recordings.opening import open_recording
+from phy.link import Link, compare
+from privsc.radio.air import Air, payload_digest
 from privsc.radio.examination import INJECTIONS, Examination, best_row, practise, sweep, user_profile
 from privsc.radio.loopback import save, set_noise
 from privsc.radio.replay import heard_again
@@ -32,8 +33,10 @@ def setup(eve="virtual-eve", noise=None):
 
 def transmission():
     body = np.random.default_rng(0).integers(0, 256, 12_000, dtype=np.uint8).tobytes()
-    return Link("image8x4", "external", payload_bytes=512).transmit(
-        b"twenty bytes of head", body, image_id=7, k_digest=DIGEST, best_effort=True
+    return (
+        Link("image8x4", "external", payload_bytes=512)
+        .transmitter()
+        .send(b"twenty bytes of head", body, image_id=7, k_digest=DIGEST)
     )
 
 
@@ -55,10 +58,11 @@ def test_every_frame_arrives_at_bob_and_eve_with_20_ppm_and_15_db():
     sent = transmission()
     air, ended = exchange(sent, setup(), 15.0)
     for who, ppm in ((BOB, 20.0), (EVE, -15.0)):
-        got = RadioLink(ear=air.ears[who]).receive(sent, snr_db=0.0, seed=0, k_digest=DIGEST)
-        assert got.stats.frames_sent == 8 + 24 and got.stats.frames_lost == 0
-        assert got.head == sent.head and got.k_digest_matches
-        assert got.stats.message_error_rate < 1e-3
+        got = air.ears[who].reception().best(DIGEST)
+        stats = compare(got, sent)
+        assert stats.frames_sent == 8 + 24 and stats.frames_lost == 0
+        assert got.head == sent.head and got.made_with(DIGEST)
+        assert stats.message_error_rate < 1e-3
         assert got.snr_db == pytest.approx(15.0, abs=0.6)
         told = air.ears[who].summary
         assert told["cfo"] * 250e3 / (2 * np.pi) / 433.92e6 * 1e6 == pytest.approx(-ppm, abs=0.5)
@@ -74,7 +78,7 @@ def test_a_recording_at_bobs_antenna_replays_into_both_chains(tmp_path):
     chosen = setup(eve=None, noise=-21.0)
     air, ended = exchange(sent, chosen, 15.0, record=data)
     meta = save(tmp_path / "antenna", data, air, ended, None, None, datetime.datetime.now(datetime.UTC))
-    recording = sigmf_io.read(meta)
+    recording = open_recording(meta)
     assert recording.fields["k_digest_on_air"] == DIGEST[:8].hex()
     assert len(recording.annotations) == air.ears[BOB].summary["frames"] == 32
     assert recording.fields["models"]
@@ -83,8 +87,7 @@ def test_a_recording_at_bobs_antenna_replays_into_both_chains(tmp_path):
     for who in (BOB, EVE):
         ear, figures = heard_again(recording, who)
         assert figures["identical"] is True
-        live = RadioLink(ear=air.ears[who]).receive(sent, snr_db=0.0, seed=0, k_digest=DIGEST)
-        again = RadioLink(ear=ear).receive(sent, snr_db=0.0, seed=0, k_digest=DIGEST)
+        live, again = (one.reception().best(DIGEST) for one in (air.ears[who], ear))
         assert again.body == live.body and again.head == live.head
 
 
@@ -160,6 +163,6 @@ def test_an_interrupt_ends_a_recording_in_order(tmp_path):
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0 and "Traceback" not in err
     assert "0 frames, 0 exact" in " ".join(out.split())
-    recording = sigmf_io.read(tmp_path / "antenna")
+    recording = open_recording(tmp_path / "antenna")
     assert recording.samples > 0 and recording.fields["profile"] == "virtual-bob"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["antenna.sigmf-data", "antenna.sigmf-meta"]

@@ -30,9 +30,9 @@ assert all(f.crc_ok for f in frames) and len(frames) == len(payloads)
 got, ok = frame.join(np.stack([f.payload for f in frames]), np.ones(len(frames), bool), len(data))
 assert got == data and ok.all()
 link = phy.link.Link(channel="external")  # bursts, found in the samples by the receiver
-sent = link.transmit(b"head", data, image_id=1, k_digest=bytes(8))
-heard = link.decode(sent, np.concatenate([np.zeros(777, np.complex64), 0.3j * sent.iq]), k_digest=bytes(8))
-assert heard.head == b"head" and heard.body == data and heard.body_crc_ok and heard.k_digest_matches
+sent = link.transmitter().send(b"head", data, k_digest=bytes(8))
+heard = link.receiver().receive(np.concatenate([np.zeros(777, np.complex64), 0.3j * sent.iq])).best(bytes(8))
+assert heard.head == b"head" and heard.body == data and heard.body_crc_ok and heard.made_with(bytes(8))
 print("torch" in sys.modules, "sionna" in sys.modules)
 """
     environment = {"PYTHONPATH": str(ROOT)}

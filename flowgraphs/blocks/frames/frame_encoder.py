@@ -12,8 +12,11 @@ import pmt
 from gnuradio import gr
 
 from flowgraphs.parts import pdu
-from flowgraphs.parts.framing import Framing
+from phy.codec.codec import shipped
 from phy.errors import PhyError
+from phy.frame.coded import OUTER_SUFFIX
+from phy.frame.framing import Framing
+from phy.modem.waveform import BurstWaveform
 
 _IDLE = 0.001  # [s] a source that has nothing to send waits this long before the scheduler asks again
 _WAITING = 16  # payloads that may wait
@@ -26,7 +29,7 @@ class frame_encoder(gr.sync_block):
     (whole seconds, fraction) on its first where ``lead`` is positive. After the frames come ``tail`` zeros, so that a
     receiver that works in blocks sees the end. Between bursts nothing is produced. Port ``sent`` says what went out.
 
-    codec, payload_bytes, head_repeats: as in ``flowgraphs.parts.framing``. lead: [s] from now to tx_time; 0: none.
+    codec, payload_bytes, head_repeats: as in ``phy.frame.framing``. lead: [s] from now to tx_time; 0: none.
     """
 
     def __init__(
@@ -38,7 +41,7 @@ class frame_encoder(gr.sync_block):
         lead: float = 0.0,
     ):
         gr.sync_block.__init__(self, name="privsc frame encoder", in_sig=None, out_sig=[np.complex64])
-        self.framing = Framing(codec, payload_bytes, head_repeats)
+        self.framing, self.waveform = _framing(codec, payload_bytes, head_repeats), BurstWaveform()
         self.set_tail(tail)
         self.set_lead(lead)
         self.counts: Counter[str] = Counter()
@@ -52,7 +55,7 @@ class frame_encoder(gr.sync_block):
 
     def set_codec(self, value: str) -> None:
         """Codec of the bodies, from the next burst on; so are all that follow."""
-        self.framing = replace(self.framing, codec=value)
+        self.framing = _framing(value, self.framing.payload_bytes, self.framing.head_repeats)
 
     def set_payload_bytes(self, value: int) -> None:
         self.framing = replace(self.framing, payload_bytes=value)
@@ -107,11 +110,12 @@ class frame_encoder(gr.sync_block):
             framing = self.framing  # a callback may put another one there
             try:
                 image_id = int(meta["image_id"]) & 0xFFFF
-                burst = framing.image(bytes(meta["head"]), body.tobytes(), image_id, bytes(meta["k_digest"]))
+                image = framing.image(bytes(meta["head"]), body.tobytes(), image_id, bytes(meta["k_digest"]))
             except (PhyError, TypeError, ValueError):
                 self.counts["malformed"] += 1
                 continue
-            self._chunks, self._left = burst.chunks(), burst.samples + self.tail
+            samples = self.waveform.count(image.groups)
+            self._chunks, self._left = self.waveform.chunks(image.groups), samples + self.tail
             first = self.nitems_written(0)
             self.add_item_tag(0, first, pmt.intern("packet_len"), pmt.from_long(self._left))
             self.add_item_tag(0, first, pmt.intern("tx_sob"), pmt.PMT_T)
@@ -120,9 +124,9 @@ class frame_encoder(gr.sync_block):
                 at = pmt.make_tuple(pmt.from_uint64(int(whole)), pmt.from_double(fraction))
                 self.add_item_tag(0, first, pmt.intern("tx_time"), at)
             self.counts["images"] += 1
-            self.counts["frames"] += burst.frames
-            sent = {"image_id": image_id, "frames_sent": burst.frames, "body_frames": burst.body_frames,
-                    "channel_uses": burst.channel_uses, "samples": burst.samples,
+            self.counts["frames"] += len(image)
+            sent = {"image_id": image_id, "frames_sent": len(image), "body_frames": len(image.chosen),
+                    "channel_uses": self.waveform.channel_uses(image.groups), "samples": samples,
                     "codec": framing.codec}  # fmt: skip
             self.message_port_pub(pmt.intern("sent"), pdu.make(sent))
             return True
@@ -132,3 +136,9 @@ class frame_encoder(gr.sync_block):
         self._waiting.clear()
         self._chunks, self._chunk, self._left = iter(()), np.empty(0, np.complex64), 0
         return True
+
+
+def _framing(codec: str, payload_bytes: int, head_repeats: int) -> Framing:
+    """Framing with a shipped codec: the frame decoder knows no others."""
+    shipped(codec.removesuffix(OUTER_SUFFIX))
+    return Framing(codec, payload_bytes, head_repeats)

@@ -10,8 +10,8 @@ import pmt
 from gnuradio import gr
 
 from flowgraphs.parts import pdu
-from flowgraphs.parts.gathering import Gathered, Gatherer
 from phy.errors import PhyError
+from phy.frame.assembly import Assembler, ReceivedImage
 from phy.frame.frame import Header, Kind
 from phy.frame.received import ReceivedFrame
 
@@ -25,7 +25,7 @@ class image_assembler(gr.basic_block):
 
     def __init__(self, timeout: float = 5.0):
         gr.basic_block.__init__(self, name="privsc image assembler", in_sig=None, out_sig=None)
-        self.gatherer = Gatherer(timeout)
+        self.assembler = Assembler(timeout)
         self._malformed = 0
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -39,12 +39,12 @@ class image_assembler(gr.basic_block):
         """[s], for images that are open too."""
         if not value > 0:
             raise ValueError(f"timeout must be positive, got {value} s")
-        self.gatherer.timeout = value
+        self.assembler.timeout = value
 
     @property
     def counts(self) -> Counter:
         """Frames and images, since the block was made."""
-        return self.gatherer.counts + Counter(malformed=self._malformed)
+        return self.assembler.counts + Counter(malformed=self._malformed)
 
     def take(self, message) -> None:
         """A frame PDU; what is not one is counted and dropped."""
@@ -54,7 +54,7 @@ class image_assembler(gr.basic_block):
             self._malformed += 1
             return
         with self._lock:
-            self._publish(self.gatherer.add(frame))
+            self._publish(self.assembler.add(frame))
 
     def start(self) -> bool:
         self._ended.clear()
@@ -68,15 +68,15 @@ class image_assembler(gr.basic_block):
         if self._clock is not None:
             self._clock.join()
         with self._lock:
-            self._publish(self.gatherer.flush())
+            self._publish(self.assembler.flush())
         return True
 
     def _watch(self) -> None:
-        while not self._ended.wait(min(0.2, self.gatherer.timeout / 4)):
+        while not self._ended.wait(min(0.2, self.assembler.timeout / 4)):
             with self._lock:
-                self._publish(self.gatherer.expired())
+                self._publish(self.assembler.expired())
 
-    def _publish(self, images: list[Gathered]) -> None:
+    def _publish(self, images: list[ReceivedImage]) -> None:
         for one in images:
             meta = {
                 "image_id": one.image_id,
@@ -85,8 +85,8 @@ class image_assembler(gr.basic_block):
                 "arrived": pdu.pack_flags(one.arrived),
                 "exact": pdu.pack_flags(one.exact),
                 "frames": one.frames,
-                "body_frames": one.body_frames,
-                "missing": one.missing,
+                "body_frames": len(one.bodies),
+                "missing": one.lost,
                 "crc_failures": one.crc_failures,
                 "snr_db": one.snr_db,
             }

@@ -21,7 +21,7 @@ class recovery(worker_block):
 
     def __init__(
         self,
-        endpoint: str = "tcp://127.0.0.1:5757",
+        endpoint: str = "ipc://worker",
         with_k: bool = True,
         class_word: str = "",
         seed: int = 0,

@@ -13,7 +13,7 @@ from flowgraphs.blocks.images.image_sink import write
 from flowgraphs.parts import pdu
 from flowgraphs.worker.worker_block import image_of, worker_block
 from flowgraphs.worker.worker_client import WorkerClient
-from phy.codec.codec import bytes_to_messages
+from phy.codec.packing import bytes_to_messages
 from phy.frame.coded import named
 
 _PARTS = ("original", "payload", "sent", "bob", "eve")
@@ -31,7 +31,7 @@ class run_report(worker_block):
 
     def __init__(
         self,
-        endpoint: str = "tcp://127.0.0.1:5757",
+        endpoint: str = "ipc://worker",
         folder: str = "results/radio",
         channel: str = "gnuradio",
         snr_db: float = 15.0,

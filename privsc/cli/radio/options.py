@@ -34,6 +34,12 @@ TxGainOption = Annotated[
     float | None, typer.Option("--tx-gain", metavar="DB", help="Transmit gain over the profile's.")
 ]
 RxGainOption = Annotated[float | None, typer.Option("--rx-gain", metavar="DB", help="Bob's receive gain.")]
+DcBlockOption = Annotated[
+    str, typer.Option("--dc-block", metavar="auto|yes|no", help="Remove DC from what is received.")
+]
+SwapOption = Annotated[
+    str, typer.Option("--swap-iq", metavar="auto|yes|no", help="Exchange I and Q of what is received; auto: find out.")
+]
 TransmitOption = Annotated[
     bool, typer.Option("--transmit", help="Allow transmission: into a cable with attenuators, or the band is yours.")
 ]

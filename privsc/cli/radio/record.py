@@ -10,15 +10,17 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from privsc.cli.options import OutOption, SeedOption, console, errors, number, stages
+from privsc.cli.options import AllowNothingOption, OutOption, SeedOption, console, errors, number, stages
 from privsc.cli.radio.options import (
     ArgsOption,
+    DcBlockOption,
     FrequencyOption,
     ProfileOption,
     RateOption,
     RxArgsOption,
     RxGainOption,
     RxProfileOption,
+    SwapOption,
     TransmitOption,
     TxGainOption,
 )
@@ -42,10 +44,13 @@ def record(
     ] = 10.0,
     image: Annotated[Path | None, typer.Option(metavar="PHOTO", help="Send this meanwhile; needs --db.")] = None,
     database: Annotated[Path | None, typer.Option("--db", metavar="K.db", help="Privacy database K.")] = None,
+    dc_block: DcBlockOption = "no",
+    swap_iq: SwapOption = "no",
     transmit: TransmitOption = False,
     snr: Annotated[float | None, typer.Option(metavar="DB", help="Es/N0 of virtual radios.")] = None,
     seed: SeedOption = 0,
     codec: Annotated[str, typer.Option(help="Learned codec that carries the pixels.")] = "image8x4",
+    allow_nothing: AllowNothingOption = False,
 ) -> None:
     """Record what Bob's antenna hears as SigMF, with an annotation for each frame that his chain finds.
 
@@ -70,6 +75,8 @@ def record(
         rate=rate,
         tx_gain=tx_gain,
         rx_gain=rx_gain,
+        dc_block=dc_block,
+        swap_iq=swap_iq,
         transmit=transmit,
         send=image is not None,
         seed=seed,
@@ -78,11 +85,11 @@ def record(
     shown = Line()
     try:
         with stages() as stage:
-            sent, config, db = _to_send(image, database, seed, codec, stage)
+            sent, config, db = _to_send(image, database, seed, codec, allow_nothing, stage)
             stage("radios")
             with Air(setup, on_statistics=shown) as air:
                 if sent is not None:
-                    iq, factor = air.scaled(sent.on_air.iq)
+                    iq, factor = air.scaled(sent.iq)
                     set_noise(air, factor, snr, None)
                 started = datetime.datetime.now(datetime.UTC)
                 bar = stage("recording")
@@ -106,24 +113,24 @@ def record(
     )
 
 
-def _to_send(image: Path | None, database: Path | None, seed: int, codec: str, stage: Any) -> tuple[Any, Any, Any]:
+def _to_send(
+    image: Path | None, database: Path | None, seed: int, codec: str, allow_nothing: bool, stage: Any
+) -> tuple[Any, Any, Any]:
     """(Sent, configuration, K); None each where nothing is sent."""
     if image is None or database is None:
         return None, None, None
     from privsc.images.photo_io import read_photo
     from privsc.knowledge.database import Database
     from privsc.networks.image_encoder import load_encoder
-    from privsc.radio.air import RadioLink
     from privsc.system.build import Models
     from privsc.system.config import RunConfig
-    from privsc.system.trial import Links, send
+    from privsc.system.trial import send
 
-    config = RunConfig.build(channel="radio", seed=seed, codec=codec)
+    config = RunConfig.build(channel="radio", seed=seed, codec=codec, allow_nothing=allow_nothing)
     photo = read_photo(image, config.max_side)
     db = Database.open(database, load_encoder().identity)
     stage("guard and transmitter")
-    link = RadioLink(codec=config.codec)
-    return send(photo, db, Models.load(), config, Links(link, link))[0], config, db
+    return send(photo, db, Models.load(), config, real=True)[0], config, db
 
 
 def _pass(air: Any, seconds: float, bar: Any) -> None:
@@ -137,33 +144,56 @@ def _pass(air: Any, seconds: float, bar: Any) -> None:
         errors.print("ending the recording")
 
 
+RecordingArgument = Annotated[
+    Path, typer.Argument(metavar="NAME", help="SigMF, its .sigmf archive, .wav, or raw .cu8, .cs8, .cs16, .cf32 …")
+]
+
+
 def replay(
-    name: NameArgument,
+    name: RecordingArgument,
     out: OutOption,
     who: Annotated[str, typer.Option("--as", help="Whose chain: bob or eve.")] = "bob",
     database: Annotated[
         Path | None, typer.Option("--db", metavar="K.db", help="Privacy database K; Bob needs it.")
     ] = None,
     eve_class: Annotated[str | None, typer.Option(metavar="WORD", help="Class word that Eve knows.")] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", metavar="NAME", help="Of raw samples: cu8, cs16, ci16_be, cf32, cf64 …")
+    ] = None,
+    sample_rate: Annotated[
+        float | None, typer.Option(metavar="SPS", help="Of the recording, where it does not say it or says it wrong.")
+    ] = None,
+    signal_rate: Annotated[
+        float | None, typer.Option(metavar="SPS", help="The sender's sample rate; looked for if left out.")
+    ] = None,
+    channel: Annotated[int, typer.Option(min=0, help="Which channel of an interleaved recording.")] = 0,
+    seconds: Annotated[float | None, typer.Option(metavar="S", help="Only so much from the start.")] = None,
+    dc_block: Annotated[str | None, typer.Option(metavar="auto|yes|no", help="Remove DC. As live, else auto.")] = None,
+    swap_iq: Annotated[
+        str | None, typer.Option(metavar="auto|yes|no", help="Exchange I and Q. As live, else auto.")
+    ] = None,
     seed: SeedOption = 0,
     steps: Annotated[int | None, typer.Option(help="Denoising steps of the recovery.")] = None,
 ) -> None:
-    """A recording through Bob's or Eve's chain; says whether the payloads equal those of the live run, bit by bit."""
-    from hardware import sigmf_io
+    """A recording through Bob's or Eve's chain; says whether the payloads equal those of the live run, bit by bit.
+
+    Anybody's recordings are read. At another rate than the signal's they are resampled.
+    """
     from hardware.errors import RecordingError
+    from hardware.recordings.opening import open_recording
     from privsc.files import ResultFolder, to_json
     from privsc.images.photo_io import encode_png
-    from privsc.radio.replay import heard_again, restored_by
+    from privsc.radio.replay import ReplayOptions, front_end_lines, heard_again, restored_by
 
     if who not in ("bob", "eve"):
         raise RecordingError(f"--as: must be bob or eve; got {who!r}")
     if who == "bob" and database is None:
         raise RecordingError("--db: Bob needs K to paint back what was hidden; give the sender's file")
+    options = ReplayOptions(signal_rate, dc_block, swap_iq, seconds)
     with stages() as stage:
         stage("recording")
-        found = sigmf_io.read(name)
-        stage("receive chain")
-        ear, figures = heard_again(found, who)
+        found = open_recording(name, form=form, sample_rate=sample_rate, channel=channel)
+        ear, figures = heard_again(found, who, options, stage("receive chain"))
         with ResultFolder(out) as results:
             seen, more = restored_by(who, ear, database, eve_class, seed, steps, stage)
             results.add("received.png", encode_png(seen.heard.image))
@@ -174,6 +204,8 @@ def replay(
         False: "NOT those of the live run",
         None: "not held against a live run",
     }
+    for line in front_end_lines(figures):
+        console.print(line)
     console.print(
         f"{who}: {figures['frames']} frames, {figures['crc_ok']} exact; payloads are "
         f"{same[figures['identical']]} (SHA-256 {figures['payload_sha256'][:16]})"
@@ -219,6 +251,8 @@ def soak(
     rate: RateOption = None,
     tx_gain: TxGainOption = None,
     rx_gain: RxGainOption = None,
+    dc_block: DcBlockOption = "no",
+    swap_iq: SwapOption = "no",
     transmit: TransmitOption = False,
     minutes: Annotated[float, typer.Option(min=0.05, max=1440, help="How long.")] = 10.0,
     overflows: Annotated[
@@ -243,6 +277,8 @@ def soak(
         rate=rate,
         tx_gain=tx_gain,
         rx_gain=rx_gain,
+        dc_block=dc_block,
+        swap_iq=swap_iq,
         transmit=transmit,
     )
 

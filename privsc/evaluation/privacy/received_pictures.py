@@ -34,11 +34,12 @@ from privsc.networks.text_encoder import load_text_encoder
 from privsc.system.build import Models
 from privsc.system.chain import Eavesdropper, Heard, Receiver, Sent
 from privsc.system.config import RunConfig
-from privsc.system.trial import Links, class_word, send
+from privsc.system.measure import fitted_heard
+from privsc.system.trial import BOB, EVE, LinkCarrier, class_word, send
 from privsc.transport import payload
 from privsc.transport.levels import reserve_black
 
-PROTOCOL = 2  # raise it when what is stored, or how it is made, changes
+PROTOCOL = 3  # raise it when what is stored, or how it is made, changes
 MADE_BY = (
     "images/regions.py",
     "images/placement.py",
@@ -64,6 +65,10 @@ MADE_BY = (
     "recovery/reference.py",
     "recovery/painting.py",
     "system/chain.py",
+    "system/heard.py",
+    "system/hiding.py",
+    "system/measure.py",
+    "system/trial.py",
     "evaluation/privacy/attacks.py",
     "evaluation/privacy/received_pictures.py",
 )
@@ -74,12 +79,14 @@ TRAINED_ON = ("Eve: looks at Â", "Eve: cv2.inpaint", "Eve: generic, class word"
 
 @dataclass(frozen=True)
 class Settings:
-    """How the pictures are sent and received. adapters: Bob uses K's adapters where there are any."""
+    """How the pictures are sent and received (fields of RunConfig). adapters: Bob uses K's adapters where there are
+    any."""
 
     snr_db: float = 10.0
     max_side: int = 384
     seed: int = 0
     adapters: bool = True
+    waveform: str = "burst"
 
 
 @dataclass(frozen=True)
@@ -163,8 +170,10 @@ def receive_all(
     for count, (name, number, path, test) in enumerate(photographs):
         target = place / f"{name}-{number:02d}"
         if not (target / "info.json").is_file():
-            seeds_of = RunConfig.build(snr_db=settings.snr_db, seed=settings.seed * 65_536 + count)
-            _one(path, target, entities[name], test, database, models, settings, seeds_of)
+            config = RunConfig.build(
+                snr_db=settings.snr_db, seed=settings.seed * 65_536 + count, waveform=settings.waveform
+            )
+            _one(path, target, entities[name], test, database, models, settings, config)
         items.append(Item(name, number, test, target, json.loads((target / "info.json").read_text("utf-8"))))
         if progress is not None:
             progress(count + 1, len(photographs), f"{name} {number:02d}")
@@ -205,18 +214,22 @@ def _one(
     if test:
         check_test(entity, path)
     held: Any = _HeldOut(database, entity.index, others or entity.samples, settings.adapters)
-    sent, _ = send(image, held, models, config)
-    seeds, link = config.seeds(), Links.simulated(config).bob
-    at_eve = Eavesdropper(link, models.recovery).listen(sent.on_air, config.snr_db, seeds.eve, image.shape[:2])
-    bob, at_bob = Receiver(link, models.recovery, held), at_eve
+    carrier, seeds, size = LinkCarrier.simulated(config), config.seeds(), image.shape[:2]
+    sent, _ = send(image, held, models, config, carrier.transmitter)
+    heard = Eavesdropper(None, models.recovery).hear(carrier.reception(sent, EVE))
+    at_eve = fitted_heard(heard, size)
+    bob, at_bob = Receiver(None, models.recovery, held), at_eve
     if test:  # for training, one reception serves both
-        at_bob = bob.listen(sent.on_air, config.snr_db, seeds.bob, image.shape[:2])
+        at_bob = fitted_heard(bob.hear(carrier.reception(sent, BOB)), size)
     known = Target(
-        at_eve, class_word(sent.guarded, database), entity if entity.index in at_eve.indices else None, seeds.recovery
+        at_eve,
+        class_word(sent.truth.guarded, database),
+        entity if entity.index in at_eve.indices else None,
+        seeds.recovery,
     )
     with ResultFolder(target) as results:
         results.add("original.png", encode_png(image))
-        results.add("mask.png", encode_png(sent.guarded.mask))
+        results.add("mask.png", encode_png(sent.truth.guarded.mask))
         results.add("region.png", encode_png(at_eve.region))
         results.add("bob.png", encode_png(bob.restore(at_bob, seeds.recovery).restored))
         for name, attack in ATTACKS.items():
@@ -252,20 +265,20 @@ class _HeldOut:
 
 def _info(entity: Entity, test: bool, sent: Sent, at_eve: Heard, at_bob: Heard) -> dict[str, Any]:
     """What Eve has beside the picture: indices and sizes, for every coding of the payload."""
-    levels = reserve_black(sent.guarded.masked, sent.guarded.mask)
+    levels = reserve_black(sent.truth.guarded.masked, sent.truth.guarded.mask)
     sizes = {coding: len(payload.encode(levels, (), coding)[1]) for coding in payload.available_codings()}
     return {
         "subject": entity.name,
         "test": test,
-        "found": any(d.index == entity.index for d in sent.guarded.detections),
-        "hidden": [d.name for d in sent.guarded.detections],
+        "found": any(d.index == entity.index for d in sent.truth.guarded.detections),
+        "hidden": [d.name for d in sent.truth.guarded.detections],
         "indices": list(at_eve.indices),
         "hints": [pose.to_bytes().hex() for pose in at_eve.poses],
-        "width": sent.image.shape[1],
-        "height": sent.image.shape[0],
+        "width": sent.truth.image.shape[1],
+        "height": sent.truth.image.shape[0],
         "body_bytes": sizes,
-        "channel_uses": int(sent.on_air.channel_uses),
+        "channel_uses": int(sent.truth.on_air.channel_uses),
         "eve_failure": at_eve.failure,
         "bob_failure": at_bob.failure,
-        "private_share": float(sent.guarded.mask.mean()),
+        "private_share": float(sent.truth.guarded.mask.mean()),
     }

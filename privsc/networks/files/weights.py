@@ -22,6 +22,8 @@ WHAT = (  # first match of the start of a file's name in the manifest
     ("weights/sam-lite", "M_chi, mask decoder"),
     ("weights/privsc-mini", "U_theta, diffusion model"),
     ("weights/strangers", "features of strangers, for Gamma"),
+    ("weights/picture-code", "E_eta and D_psi, picture code"),
+    ("codecs/picture8x1", "points of the picture code's messages"),
     ("codecs/", "one-hot autoencoder of the link"),
 )
 

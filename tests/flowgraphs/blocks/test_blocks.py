@@ -64,13 +64,10 @@ assert until(lambda: encoder.counts["malformed"] == 3)
 tb.stop(); tb.wait()
 iq = np.array(sink.data(), np.complex64)
 tags = sorted((t.offset, pmt.symbol_to_string(t.key), pmt.to_python(t.value)) for t in sink.tags())
-class InMemory(Link):
-    def _channel(self, snr_db, seed):
-        return None
 first, equal, uses = 0, [], []
 for (meta, _), body in zip(messages(sent), bodies):
-    link = InMemory(waveform="burst")
-    one = link.transmit(b"a head", body.tobytes(), image_id=meta["image_id"], k_digest=bytes(range(32)))
+    sender = Link(channel="external").transmitter()
+    one = sender.send(b"a head", body.tobytes(), image_id=meta["image_id"], k_digest=bytes(range(32)))
     part = iq[first : first + meta["samples"]]
     silence = iq[first + meta["samples"] : first + meta["samples"] + 1000]
     equal.append(bool(np.array_equal(part, one.iq)) and not silence.any())
@@ -94,9 +91,10 @@ def test_frames_come_through_the_channel_model_and_the_ports_tell_good_from_bad(
     code = (
         SETUP
         + """
-from flowgraphs.parts.framing import Framing
+from phy.frame.framing import Framing
+from phy.modem.waveform import BurstWaveform
 result = {}
-samples = Framing("image8x8", 500).image(b"a head", bytes(20000), 1, bytes(8)).samples
+samples = BurstWaveform().count(Framing("image8x8", 500).image(b"a head", bytes(20000), 1, bytes(8)).groups)
 for snr in (15.0, 1.0):
     encoder, receiver = blocks.frame_encoder("image8x8", payload_bytes=500), blocks.frame_receiver()
     ok, fail, stats = (grb.message_debug(False) for _ in range(3))
@@ -248,7 +246,7 @@ total = 0
 for image_id, size in ((1, 6000), (2, 900)):
     message, body = payload(size, image_id)
     post(encoder, "payload", message)
-    total += encoder.framing.image(b"a head", bytes(size), image_id, bytes(8)).samples + 300000
+    total += encoder.waveform.count(encoder.framing.image(b"a head", bytes(size), image_id, bytes(8)).groups) + 300000
 assert until(lambda: encoder.nitems_written(0) == total)
 tb.stop(); tb.wait()
 channel = channels.channel_model(noise_voltage(4.0), frequency_offset(0.05), epsilon(30.0), taps(0.3), 3)

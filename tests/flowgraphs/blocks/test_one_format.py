@@ -25,7 +25,7 @@ message, _ = payload(4001, 9, seed=2)
 tb.start()
 post(encoder, "payload", message)
 assert until(lambda: encoder.counts["images"] == 1)
-samples = encoder.framing.image(b"a head", bytes(4001), 9, bytes(32)).samples
+samples = encoder.waveform.count(encoder.framing.image(b"a head", bytes(4001), 9, bytes(32)).groups)
 assert until(lambda: encoder.nitems_written(0) == samples + 5000)
 tb.stop(); tb.wait()
 sink.close()
@@ -37,7 +37,7 @@ print(json.dumps({"samples": samples}))
 def transmitted(codec: str) -> tuple[Link, object]:
     link = Link(codec=codec, channel="external", payload_bytes=700, head_repeats=3)
     body = np.random.default_rng(2).integers(0, 256, 4001, dtype=np.uint8).tobytes()
-    return link, link.transmit(b"a head", body, image_id=9, k_digest=bytes(range(32)))
+    return link, link.transmitter().send(b"a head", body, image_id=9, k_digest=bytes(range(32)))
 
 
 def record(path: Path, samples: np.ndarray) -> None:
@@ -66,5 +66,5 @@ def test_memory_block_and_recording_hold_equal_samples(codec: str, tmp_path: Pat
     from_memory, from_block = recorded(tmp_path / "memory"), recorded(tmp_path / "block")
     assert count == len(sent.iq) and np.array_equal(from_memory, sent.iq)
     assert np.array_equal(from_block[:count], sent.iq) and not from_block[count:].any()
-    heard = link.decode(sent, from_block, k_digest=bytes(range(32)))
+    heard = link.receiver().receive(from_block).best(bytes(range(32)))
     assert heard.body == sent.body and heard.head == b"a head" and heard.body_crc_ok

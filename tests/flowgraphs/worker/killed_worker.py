@@ -1,6 +1,6 @@
 """The worker is killed in the middle of a run of loopback.grc, and another one takes its place: what that costs.
 
-    PYTHONPATH=. /usr/bin/python3 -m tests.flowgraphs.worker.killed_worker
+    PYTHONPATH=. /usr/bin/python3 -s -m tests.flowgraphs.worker.killed_worker
 
 A photograph goes out every second. The worker (the real one, with fakes for networks) is stopped with a request in its
 queue, killed with SIGKILL, and started again at the same endpoint. Printed are the images that arrived before and

@@ -15,6 +15,8 @@ from hardware.process.chain import Chain
 from hardware.process.client import Station
 from hardware.process.streaming import to_device
 from hardware.profiles.profile import load
+from hardware.recordings.opening import open_recording
+from hardware.recordings.samples import SampleFormat, SampleSource
 
 pytestmark = pytest.mark.radio("numpy", "scipy", "zmq")
 
@@ -87,9 +89,8 @@ def test_a_recording_gives_the_same_again(tmp_path, samples, form):
     to_device(samples, form).tofile(data)
     events = []
     with Station(lambda fields, buffers: events.append((fields, buffers))) as one:
-        first = one.ask(
-            "replay", path=str(data), format=form, chains=[{"name": "bob"}, {"name": "eve", "noise_db": -20.0}]
-        )
+        source = SampleSource(data, SampleFormat.named(sigmf_io.DATATYPES[form], "test"), ((0, len(samples)),))
+        first = one.ask("replay", source=source.as_dict(), chains=[{"name": "bob"}, {"name": "eve", "noise_db": -20.0}])
         frames = [fields for fields, _ in events if fields["chain"] == "bob"]
         meta = sigmf_io.write(
             tmp_path / "antenna",
@@ -103,8 +104,8 @@ def test_a_recording_gives_the_same_again(tmp_path, samples, form):
             gaps=[{"at": 500, "lost": 20, "why": "overflow"}],
             fields={"seed": 3, "chains": {"bob": {"digest": first["chains"]["bob"]["digest"]}}},
         )
-        again = sigmf_io.read(meta)
-        second = one.ask("replay", path=str(again.path), format=again.format, chains=[{"name": "bob"}])
+        again = open_recording(meta)
+        second = one.ask("replay", source=again.source.as_dict(), chains=[{"name": "bob"}])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["antenna.sigmf-data", "antenna.sigmf-meta"]
     told = first["chains"]["bob"]
     assert told["frames"] == 12 and told["crc_ok"] < 12
@@ -120,7 +121,8 @@ def test_this_interpreter_agrees_with_the_radios(tmp_path, samples):
     path = tmp_path / "samples"
     samples.tofile(path)
     with Station() as one:
-        told = one.ask("replay", path=str(path), format="CF32", chains=[{"name": "bob"}])["chains"]["bob"]
+        source = SampleSource(path, SampleFormat("f", 32), ((0, len(samples)),))
+        told = one.ask("replay", source=source.as_dict(), chains=[{"name": "bob"}])["chains"]["bob"]
     chain = Chain("bob")
     chain.push(samples)
     chain.finish()
@@ -146,13 +148,13 @@ def test_damaged_recordings_are_refused(tmp_path, samples):
     whole = samples_path.read_bytes()
     samples_path.write_bytes(whole[:-800] + bytes(800))
     with pytest.raises(RecordingError, match="is damaged or not SigMF"):
-        sigmf_io.read(meta)
+        open_recording(meta)
     samples_path.unlink()
     with pytest.raises(RecordingError, match=r"r\.sigmf-data: no such file"):
-        sigmf_io.read(tmp_path / "r")
+        open_recording(tmp_path / "r")
     samples_path.write_bytes(whole)
     meta.write_text("{")
     with pytest.raises(RecordingError, match="is damaged or not SigMF"):
-        sigmf_io.read(meta)
+        open_recording(meta)
     with pytest.raises(RecordingError, match="no such folder"):
         sigmf_io.partial_data(tmp_path / "gone" / "r")

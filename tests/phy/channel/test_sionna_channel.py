@@ -151,3 +151,34 @@ def test_correlated_channels_have_the_asked_correlation(rho, name):
     eve = make_channel(name, seed=2, correlated_with=1, correlation=rho, **TEN_MSPS).taps(3000, 10)[0]
     measured = np.vdot(bob, eve) / np.sqrt(np.vdot(bob, bob).real * np.vdot(eve, eve).real)
     assert measured == pytest.approx(rho, abs=0.05)
+
+
+@pytest.mark.parametrize("kind", ["tdl", "cdl"])
+@pytest.mark.parametrize(
+    ("letter", "paths", "last", "mean"),
+    [("a", 23, 9.6586, 0.888), ("b", 23, 4.7834, 0.769), ("c", 24, 8.6523, 0.729), ("d", 13, 12.525, 0.1695),
+     ("e", 14, 20.6519, 0.183)],
+)  # fmt: skip
+def test_the_tables_of_tr_38_901_are_those_of_the_release_that_is_asked_for(kind, letter, paths, last, mean):
+    """Other versions of Sionna have other tables or draws: paths, delay of the last, and mean delay by power [RMS]."""
+    gain, delay = make_channel(f"{kind}-{letter}", snr_db=10, seed=1, delay_spread=1e-7)._model()(4000, 1, 1e6)
+    delays = delay.numpy()[0].ravel() / 1e-7
+    power = np.mean(np.abs(gain.numpy().reshape(4000, -1)) ** 2, axis=0)
+    assert len(delays) == paths
+    assert delays.max() == pytest.approx(last, abs=0.011)  # CDL-E's table ends at 20.6419
+    assert power @ delays / power.sum() == pytest.approx(mean, rel=0.05)
+
+
+def test_a_channel_is_made_by_the_version_that_the_project_names():
+    import tomllib
+    from pathlib import Path
+
+    import sionna
+
+    from phy.channel.sionna_channel import SPEC_VERSION
+
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    (wanted,) = (one for one in project["dependencies"] if one.startswith("sionna"))
+    assert wanted == "sionna>=2.2,<2.3" and sionna.__version__.startswith("2.2.")
+    assert make_channel("tdl-d", snr_db=10, seed=1)._model().spec_version == SPEC_VERSION
+    assert make_channel("cdl-e", snr_db=10, seed=1)._model().spec_version == SPEC_VERSION

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from phy.codec.codec import CODEC_FOLDER, Codec, available, bytes_to_messages, codec_with_id, messages_to_bytes, shipped
+from phy.codec.codec import CODEC_FOLDER, Codec, available, codec_with_id, shipped
+from phy.codec.packing import bytes_to_messages, messages_to_bytes
 from phy.errors import CodecError
 
 
@@ -150,3 +151,20 @@ def test_empty_input_is_empty_output():
     codec = antipodal(3)
     assert codec.encode(np.zeros(0, np.int64)).shape == (0, 3)
     assert codec.demap(np.zeros((0, 3), np.complex64)).shape == (0,)
+
+
+def test_a_prior_weighs_energy_and_posteriors_and_survives_the_file(tmp_path):
+    rng = np.random.default_rng(11)
+    book = (rng.standard_normal((16, 1)) + 1j * rng.standard_normal((16, 1))).astype(np.complex64)
+    prior = rng.dirichlet(np.ones(16)).astype(np.float32)
+    book /= np.sqrt(np.sum(np.abs(book[:, 0]) ** 2 * prior))
+    codec = Codec("uneven", 127, 4, book, prior=prior)
+    sent = rng.choice(16, 40_000, p=prior / prior.sum())
+    posterior = codec.posteriors(noisy(codec.encode(sent), 0.5, 12), 0.5)
+    assert posterior.mean(axis=0) == pytest.approx(prior, abs=0.01)  # on average what is believed is what was sent
+    loaded = Codec.load(codec.save(tmp_path / "uneven.npz"))
+    assert np.array_equal(loaded.prior, codec.prior) and np.array_equal(loaded.codebook, codec.codebook)
+    with pytest.raises(CodecError, match="mean energy per symbol must be 1"):
+        Codec("uneven", 127, 4, book * 2, prior=prior)
+    with pytest.raises(CodecError, match="the prior must be 16 probabilities of sum 1"):
+        Codec("uneven", 127, 4, book, prior=prior * 2)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import zmq
 
-from phy.net.bridge import MESSAGE, Bridge, BridgeError, BridgeLink
+from phy.link import Link
+from phy.net.bridge import MESSAGE, Bridge, BridgeChannel, BridgeError
 
 
 class Echo(threading.Thread):
@@ -74,13 +75,14 @@ def test_a_link_over_the_bridge(tmp_path) -> None:
     body = bytes(range(256)) * 8
     try:
         with Bridge(tx, {"bob": bob, "eve": eve}, timeout=10) as bridge:
-            ends = [BridgeLink(bridge=bridge, receiver=name) for name in ("bob", "eve")]
-            sent = ends[0].transmit(b"head", body, image_id=3, k_digest=bytes(32))
-            heard = [end.receive(sent, snr_db=0.0, seed=0, k_digest=bytes(32)) for end in ends]
+            link = Link(channel="external")
+            sent = link.transmitter().send(b"head", body, k_digest=bytes(32))
+            ends = [sent.through(BridgeChannel(bridge, name)) for name in ("bob", "eve")]
+            heard = [link.receiver().receive(samples).best() for samples in ends]
     finally:
         echo.ended.set()
     for one in heard:
-        assert one.head == b"head" and one.body == body and one.body_crc_ok and one.stats.frames_lost == 0
+        assert one.head == b"head" and one.body == body and one.body_crc_ok
 
 
 def test_nobody_there_names_the_endpoint(tmp_path) -> None:
@@ -118,9 +120,7 @@ def test_nonsense_is_refused(tmp_path) -> None:
     tx, bob = places(tmp_path, 2)
     with pytest.raises(BridgeError, match="needs a receiver"):
         Bridge(tx, {})
-    with pytest.raises(BridgeError, match="needs a bridge with an end for 'bob'"):
-        BridgeLink()
-    with Bridge(tx, {"bob": bob}) as bridge, pytest.raises(BridgeError, match="waveform must be 'burst'"):
-        BridgeLink(bridge=bridge, waveform="symbols")
+    with Bridge(tx, {"bob": bob}) as bridge, pytest.raises(BridgeError, match="no end for 'eve': bob"):
+        BridgeChannel(bridge, "eve")
     with pytest.raises(BridgeError, match="cannot open the bridge"):
         Bridge("tcp://127.0.0.1:notaport", {"bob": bob})

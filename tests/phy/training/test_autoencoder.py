@@ -134,10 +134,11 @@ def test_a_trained_file_goes_straight_into_a_link(tmp_path):
 
     path = train_codec(4, 4, out=tmp_path / "mine.npz", snr_db=(4, 10), steps=60, codec_id=101)
     link = Link(codec=str(path))
-    got = link.receive(
-        link.transmit(b"head", b"body" * 50, image_id=1, k_digest=bytes(8)), snr_db=20, seed=1, k_digest=None
-    )
-    assert got.body == b"body" * 50
+    sent = link.transmitter().send(b"head", b"body" * 50, k_digest=bytes(8))
+    samples = sent.through(link.channel_at(20, 1))
+    stranger = Link().receiver().receive(samples)  # sending taught it nothing
+    assert stranger.best().bodies == () and stranger.refusals["unknown_codec"] > 0
+    assert link.receiver().receive(samples).best().body == b"body" * 50
     clash = train_codec(4, 4, out=tmp_path / "clash.npz", steps=1, codec_id=18)
     with pytest.raises(CodecError, match="id 18 belongs to the shipped 'image8x4'"):
         Link(codec=str(clash))

@@ -79,7 +79,7 @@ def test_a_row_for_each_transmission_with_all_that_it_was_made_with(place, fakes
     assert (last["bob_identified"], last["bob_rank"], last["eve_identified"], last["found"]) == ("Vicky", 1, None, True)
     assert last["revision"] == "test"
     assert len(last["k_digest"]) == 64
-    assert last["numpy"]
+    assert last["numpy"] and last["sionna"] and last["torch"]
     assert len({r["run_seed"] for r in rows}) == 4  # photographs of one axis seed see channels of their own
     text = list(csv.DictReader(io.StringIO((out / "results.csv").read_text())))
     assert [float(r["bob_ssim"]) for r in text] == [r["bob_ssim"] for r in rows]

@@ -24,7 +24,7 @@ def trial(tmp_path_factory):
 
 
 def test_she_is_found_and_her_face_is_covered(trial):
-    guarded = trial.sent.guarded
+    guarded = trial.guarded
     assert [d.name for d in guarded.detections] == ["Eileen"]
     y, x = np.mgrid[:512, :512]
     face = ((x - 222) / 40) ** 2 + ((y - 118) / 62) ** 2 < 1
@@ -37,5 +37,5 @@ def test_bob_sees_her_and_eve_sees_nobody(trial):
     bob, eve = trial.figures["bob"], trial.figures["eve"]
     assert bob["identified"] == "Eileen" and eve["identified"] is None
     assert bob["psnr_private"] > eve["psnr_private"] + 3
-    outside = ~trial.sent.guarded.mask
-    assert np.abs(trial.bob.restored[outside].astype(int) - trial.sent.image[outside]).mean() < 4
+    outside = ~trial.guarded.mask
+    assert np.abs(trial.bob.restored[outside].astype(int) - trial.image[outside]).mean() < 4

@@ -68,7 +68,7 @@ def test_digest_depends_on_contents_only(db, tmp_path):
     db.add(b)
     with Database.create(tmp_path / "other.db", ENCODER, TEXT) as other:
         other.add(a)
-        other.add(make_entity("passing", 5, f_k=np.ones(16, np.float32)))
+        other.add(make_entity("passing", 5, f_k=np.full(16, 0.25, np.float32)))
         other.remove("passing")
         other.add(b)
         assert other.digest() != db.digest()  # B has another index there
@@ -90,7 +90,7 @@ def test_digest_depends_on_contents_only(db, tmp_path):
         {"gamma": None},
         {"adapter": b"x"},
         {"adapter": None},
-        {"f_k": np.zeros(16, np.float32)},
+        {"f_k": np.full(16, 0.25, np.float32)},
         {"samples": (Sample(b"p", b"m"), Sample(b"p", b"m"))},
     ],
 )
@@ -151,7 +151,7 @@ def test_features_of_another_length_are_refused(db):
         ({"samples": ()}, "at least one photograph"),
         ({"f_k": np.ones(16)}, "f_k must be a float32 array"),
         ({"f_k": np.full(16, np.nan, np.float32)}, "f_k holds values that are not finite"),
-        ({"prototypes": np.ones((2, 5), np.float32)}, "must have the 16 values of f_k"),
+        ({"prototypes": np.full((2, 4), 0.5, np.float32)}, "must have the 16 values of f_k"),
         ({"gamma": float("nan")}, "gamma is a cosine similarity"),
         ({"gamma": 1.5}, "gamma is a cosine similarity"),
         ({"adapter": bytes(16 * 1024 * 1024 + 1)}, "exceeds the limit"),
@@ -253,7 +253,7 @@ def test_another_encoder_is_refused(db):
 def test_read_only_file_can_be_read_but_not_changed(db, monkeypatch):
     db.add(make_entity("A"))
     with Database.open(db.path) as opened:
-        opened._connection.execute("PRAGMA query_only = ON")
+        opened._connection = sqlite3.connect(f"file:{db.path}?mode=ro", uri=True, isolation_level=None)
         assert opened.get("A").index == 1
         with pytest.raises(DatabaseError, match="is read-only"):
             opened.add(make_entity("B"))

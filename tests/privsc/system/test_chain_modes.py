@@ -18,6 +18,12 @@ from tests.fakes.samples import make_entity
 from tests.privsc.hints.test_fit import hint
 
 LINK = Link(codec="image8x4", channel="awgn")
+RADIO = LINK.receiver()
+
+
+def at(sent, snr, seed):
+    """What arrives of a transmission at an antenna."""
+    return sent.through(LINK.channel_at(snr, seed))
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +42,9 @@ def k(tmp_path, texts):
 
 def test_a_hint_reaches_bob_and_is_of_no_use_to_eve(k, image):
     given, recovery = hint(box=(10, 10, 70, 70)), PosedRecovery()
-    sent = Transmitter(HintingGuard({"Vicky": BOX}, given), k, LINK).send(image)
-    Receiver(LINK, recovery, k).receive(sent.on_air, snr_db=20, seed=1)
-    eve = Eavesdropper(LINK, recovery, "cat").receive(sent.on_air, snr_db=20, seed=2)
+    sent = Transmitter(HintingGuard({"Vicky": BOX}, given), k, LINK.transmitter()).send(image)
+    Receiver(RADIO, recovery, k).receive(at(sent, 20, 1))
+    eve = Eavesdropper(RADIO, recovery, "cat").receive(at(sent, 20, 2))
     bobs, eves = recovery.told
     assert [pose.to_bytes() for pose in bobs[1]] == [given.to_bytes()]
     assert eves == ((), ()) and eve.heard.poses  # she hears it and has no sample to lay
@@ -46,18 +52,18 @@ def test_a_hint_reaches_bob_and_is_of_no_use_to_eve(k, image):
 
 def test_without_a_hint_the_air_knows_nothing_of_the_private_pixels_and_with_one_59_bytes(k, image):
     guard = HintingGuard({"Vicky": BOX}, hint(box=(10, 10, 70, 70)))
-    plain = Transmitter(guard, k, LINK, hint="none").send(image)
-    hinted = Transmitter(guard, k, LINK, hint="pose").send(image)
-    assert np.array_equal(plain.on_air.body, hinted.on_air.body)
-    assert len(hinted.on_air.head) == len(plain.on_air.head) + 59 + 6  # and two sections' frames
-    assert not decode(plain.on_air.head, plain.on_air.body).poses
+    plain = Transmitter(guard, k, LINK.transmitter(), hint="none").send(image)
+    hinted = Transmitter(guard, k, LINK.transmitter(), hint="pose").send(image)
+    assert np.array_equal(plain.truth.on_air.body, hinted.truth.on_air.body)
+    assert len(hinted.truth.on_air.head) == len(plain.truth.on_air.head) + 59 + 6  # and two sections' frames
+    assert not decode(plain.truth.on_air.head, plain.truth.on_air.body).poses
 
 
 def test_a_hint_is_fitted_to_the_silhouette_whatever_shape_is_removed(k, image):
     guard = HintingGuard({"Vicky": BOX}, hint(box=(10, 10, 70, 70)))
-    sent = Transmitter(guard, k, LINK, mask="silhouette+5").send(image)
+    sent = Transmitter(guard, k, LINK.transmitter(), mask="silhouette+5").send(image)
     silhouette = guard.regions[0]
-    assert silhouette.sum() == 40 * 40 and sent.guarded.mask.sum() > silhouette.sum()
+    assert silhouette.sum() == 40 * 40 and sent.truth.guarded.mask.sum() > silhouette.sum()
 
 
 def test_where_one_entity_has_no_hint_nobody_has(k, image):
@@ -66,40 +72,44 @@ def test_where_one_entity_has_no_hint_nobody_has(k, image):
             return self.given if entity.name == "Vicky" else None
 
     boxes = {"Vicky": (80, 10, 110, 50), "Tom": (8, 10, 40, 50)}
-    sent = Transmitter(Half(boxes, hint(box=(10, 10, 70, 70))), k, LINK).send(image)
-    got = decode(sent.on_air.head, sent.on_air.body)
+    sent = Transmitter(Half(boxes, hint(box=(10, 10, 70, 70))), k, LINK.transmitter()).send(image)
+    got = decode(sent.truth.on_air.head, sent.truth.on_air.body)
     assert got.poses == () and got.indices == (2, 1)
 
 
 def test_a_mask_in_the_payload_is_exact_at_any_noise_and_keeps_the_levels(k, image):
-    sent = Transmitter(BoxGuard({"Vicky": BOX}), k, LINK, mask_in_payload=True).send(image)
-    body = np.frombuffer(sent.on_air.body, np.uint8).reshape(image.shape)
-    assert np.array_equal(body[~sent.guarded.mask], image[~sent.guarded.mask])  # nothing to reserve black for
-    assert not body[sent.guarded.mask].any()
+    sent = Transmitter(BoxGuard({"Vicky": BOX}), k, LINK.transmitter(), mask_in_payload=True).send(image)
+    body = np.frombuffer(sent.truth.on_air.body, np.uint8).reshape(image.shape)
+    assert np.array_equal(
+        body[~sent.truth.guarded.mask], image[~sent.truth.guarded.mask]
+    )  # nothing to reserve black for
+    assert not body[sent.truth.guarded.mask].any()
     for snr in (3, 20):
-        heard = Receiver(LINK, ColourRecovery(), k).listen(sent.on_air, snr_db=snr, seed=1)
-        assert np.array_equal(heard.region, sent.guarded.mask)
+        heard = Receiver(RADIO, ColourRecovery(), k).listen(at(sent, snr, 1))
+        assert np.array_equal(heard.region, sent.truth.guarded.mask)
         assert not heard.image[heard.region].any()
 
 
 def test_touching_regions_come_with_boxes(k, image):
     boxes = {"Vicky": (60, 10, 110, 50), "Tom": (8, 10, 60, 50)}
     recovery = PosedRecovery()
-    sent = Transmitter(BoxGuard(boxes), k, LINK).send(image)
-    Receiver(LINK, recovery, k).receive(sent.on_air, snr_db=20, seed=1)
+    sent = Transmitter(BoxGuard(boxes), k, LINK.transmitter()).send(image)
+    Receiver(RADIO, recovery, k).receive(at(sent, 20, 1))
     assert recovery.told[0][0] == ((8, 10, 60, 50), (60, 10, 110, 50))
-    apart = Transmitter(BoxGuard({"Vicky": (80, 10, 110, 50), "Tom": (8, 10, 40, 50)}), k, LINK).send(image)
-    assert decode(apart.on_air.head, apart.on_air.body).boxes == ()
+    apart = Transmitter(BoxGuard({"Vicky": (80, 10, 110, 50), "Tom": (8, 10, 40, 50)}), k, LINK.transmitter()).send(
+        image
+    )
+    assert decode(apart.truth.on_air.head, apart.truth.on_air.body).boxes == ()
 
 
 def test_an_embedding_finds_its_entity_in_noise_and_eve_has_only_numbers(k, image, texts):
     recovery = ColourRecovery()
-    sent = Transmitter(BoxGuard({"Tom": BOX}), k, LINK, send="embedding").send(image)
-    assert decode(sent.on_air.head, sent.on_air.body).indices == ()
+    sent = Transmitter(BoxGuard({"Tom": BOX}), k, LINK.transmitter(), send="embedding").send(image)
+    assert decode(sent.truth.on_air.head, sent.truth.on_air.body).indices == ()
     for snr in (3, 10):
-        bob = Receiver(LINK, recovery, k).receive(sent.on_air, snr_db=snr, seed=1)
+        bob = Receiver(RADIO, recovery, k).receive(at(sent, snr, 1))
         assert bob.heard.indices == (2,) and recovery.calls[-1]["names"] == ["Tom"]
-    eve = Eavesdropper(LINK, recovery, "cat").receive(sent.on_air, snr_db=20, seed=2)
+    eve = Eavesdropper(RADIO, recovery, "cat").receive(at(sent, 20, 2))
     assert eve.heard.indices == () and (eve.heard.vectors @ texts["Tom"])[0] > 0.99
 
 
@@ -107,9 +117,9 @@ def test_a_lost_embedding_leaves_the_others_at_their_places(k, image):
     """Nobody stands where it was: Vicky, on the right, is not painted into Tom's place, nor with his hint."""
     boxes, given = {"Vicky": (80, 10, 110, 50), "Tom": (8, 10, 40, 50)}, hint(box=(10, 10, 70, 70))
     recovery = PosedRecovery()
-    sent = Transmitter(HintingGuard(boxes, given), k, LINK, send="embedding").send(image)
-    bob = Receiver(LINK, recovery, k)
-    heard = bob.listen(sent.on_air, snr_db=20, seed=1)
+    sent = Transmitter(HintingGuard(boxes, given), k, LINK.transmitter(), send="embedding").send(image)
+    bob = Receiver(RADIO, recovery, k)
+    heard = bob.listen(at(sent, 20, 1))
     assert heard.indices == (2, 1)
     lost = heard.vectors.copy()
     lost[0] = 0
@@ -123,11 +133,11 @@ def test_a_lost_embedding_leaves_the_others_at_their_places(k, image):
 
 def test_remove_hides_those_it_means_and_leaves_the_others(k, image):
     boxes = {"Vicky": (80, 10, 110, 50), "Tom": (8, 10, 40, 50)}
-    sent = Transmitter(BoxGuard(boxes), k, LINK, remove=("the cat Tom",)).send(image)
-    assert [d.name for d in sent.guarded.detections] == ["Tom"]
-    assert sent.guarded.mask[20, 20] and not sent.guarded.mask[20, 90]
+    sent = Transmitter(BoxGuard(boxes), k, LINK.transmitter(), remove=("the cat Tom",)).send(image)
+    assert [d.name for d in sent.truth.guarded.detections] == ["Tom"]
+    assert sent.truth.guarded.mask[20, 20] and not sent.truth.guarded.mask[20, 90]
     with pytest.raises(EntityError, match="means nobody in K"):
-        Transmitter(BoxGuard(boxes), k, LINK, remove=("the river",))
+        Transmitter(BoxGuard(boxes), k, LINK.transmitter(), remove=("the river",))
 
 
 @pytest.mark.parametrize(
@@ -140,7 +150,7 @@ def test_remove_hides_those_it_means_and_leaves_the_others(k, image):
 )
 def test_ways_that_there_are_not_are_refused(k, options, words):
     with pytest.raises(ConfigError, match=words):
-        Transmitter(BoxGuard({}), k, LINK, **options)
+        Transmitter(BoxGuard({}), k, LINK.transmitter(), **options)
 
 
 def test_the_configuration_refuses_them_too():

@@ -9,7 +9,7 @@ from privsc.images import metrics
 from privsc.system.build import Models
 from privsc.system.config import RunConfig
 from privsc.system.report import grid_picture, guard_files, run_files
-from privsc.system.trial import run_trial
+from privsc.system.trial import run_trial, send
 from tests.fakes.networks import BOX, BoxGuard, ColourRecovery
 
 FIGURES = {"psnr", "psnr_private", "ssim", "ssim_private", "identified"}
@@ -30,19 +30,40 @@ def test_every_figure_of_the_contract_is_there_and_true(image, k):
     assert figures["link"].keys() >= LINK_FIGURES
     assert {"guard", "transmit", "recover"} == figures["seconds"].keys()
     assert (figures["bob"]["identified"], figures["eve"]["identified"]) == ("Vicky", None)
-    mask = trial.sent.guarded.mask
+    mask = trial.guarded.mask
     for who, seen in (("bob", trial.bob), ("eve", trial.eve)):
         assert figures[who]["psnr"] == pytest.approx(metrics.psnr(image, seen.restored))
         assert figures[who]["ssim_private"] == pytest.approx(metrics.ssim(image, seen.restored, mask))
     assert figures["bob"]["exact"] or figures["bob"]["ssim_private"] > 0.95 > figures["eve"]["ssim_private"]
     link = figures["link"]
     assert (link["snr_db"], link["eve_snr_db"]) == (12, 9)
-    assert link["channel_uses"] == len(trial.sent.on_air.iq)
-    assert link["cbr"] == pytest.approx(len(trial.sent.on_air.iq) / image.size)
+    assert (link["waveform"], link["synchronisation"]) == ("burst", "blind")
+    sent, _ = send(image, k, Models(BoxGuard({"Vicky": BOX}), ColourRecovery()), RunConfig.build(snr_db=12, seed=3))
+    assert link["channel_uses"] == sent.truth.on_air.channel_uses < len(sent.iq) / 2  # two samples a symbol and tails
+    assert link["cbr"] == pytest.approx(link["channel_uses"] / image.size)
     assert 0 < link["message_error_rate"] < link["eve_message_error_rate"] < 0.2
     assert figures["hidden"] == [{"name": "Vicky", "index": 1, "score": 0.9, "box": list(BOX)}]
     assert figures["eve_class_word"] == "cat"
     assert figures["k_digest"] == k.digest().hex()
+
+
+def test_symbols_are_the_shortcut_whose_receiver_is_given_the_frames(image, k):
+    trial = run(image, k, {"Vicky": BOX}, waveform="symbols", snr_db=20)
+    link = trial.figures["link"]
+    assert (link["waveform"], link["synchronisation"], link["frames_lost"]) == ("symbols", "given", 0)
+    blind = run(image, k, {"Vicky": BOX}, snr_db=20)
+    assert blind.figures["bob"]["psnr"] == pytest.approx(trial.figures["bob"]["psnr"], abs=1)
+
+
+def test_numbers_of_images_are_those_of_the_seed_and_what_is_sent_or_drawn(image, k):
+    models, config = Models(BoxGuard({"Vicky": BOX}), ColourRecovery()), RunConfig.build(seed=1)
+
+    def numbers(picture, config=config, **options):
+        return send(picture, k, models, config, **options)[0].truth.on_air.image_id
+
+    assert numbers(image) == numbers(image)
+    assert len({numbers(image), numbers(255 - image), numbers(image, RunConfig.build(seed=2))}) == 3
+    assert len({numbers(image, real=True) for _ in range(4)}) > 1
 
 
 def test_with_nothing_hidden_private_figures_are_null(image, k):
@@ -90,8 +111,8 @@ def test_files_of_a_run_are_those_of_the_contract(image, k):
     pictures = {name: np.asarray(Image.open(io.BytesIO(data))) for name, data in written.items() if "png" in name}
     assert np.array_equal(pictures["bob.png"], trial.bob.restored)
     assert np.array_equal(pictures["received.png"], trial.bob.heard.image)
-    assert np.array_equal(pictures["mask.png"] == 255, trial.sent.guarded.mask)
-    assert (pictures["masked.png"][trial.sent.guarded.mask] == 0).all()
+    assert np.array_equal(pictures["mask.png"] == 255, trial.guarded.mask)
+    assert (pictures["masked.png"][trial.guarded.mask] == 0).all()
     height, width = pictures["report.png"].shape[:2]
     assert width > 3 * height > 900
 
@@ -125,6 +146,9 @@ def test_the_grid_has_a_column_for_each_snr(image, k):
         ({"init": "magic"}, "init: input should be 'reference' or 'noise'; got 'magic'"),
         ({"coding": "gif"}, "coding: input should be 'pixels'"),
         ({"channel": "vacuum"}, "channel: choose one of awgn"),
+        ({"waveform": "smoke"}, "waveform: input should be 'burst' or 'symbols'; got 'smoke'"),
+        ({"waveform": "symbols", "channel": "tdl-a"}, "the channel tdl-a needs the waveform burst"),
+        ({"waveform": "symbols", "channel": "zmq"}, "the channel zmq needs the waveform burst"),
         ({"codec": "morse"}, "codec: choose one of ae8x2"),
         ({"colour": 1}, "colour: extra inputs are not permitted; got 1"),
     ],
@@ -141,5 +165,4 @@ def test_impossible_options_are_one_line(options, message):
 def test_seeds_of_the_parts_differ():
     seeds = RunConfig.build(seed=7).seeds()
     assert len({seeds.bob, seeds.eve, seeds.recovery}) == 3
-    assert 0 <= seeds.image_id < 65_536
     assert seeds.bob != RunConfig.build(seed=8).seeds().bob

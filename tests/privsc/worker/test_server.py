@@ -77,7 +77,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def running(folder: Path):
     """(process, endpoint) of a worker with every role, fakes for networks, and room for one waiting request."""
-    process, first = start("tests.fakes.worker_process", str(folder), "tcp://127.0.0.1:*")
+    process, first = start("tests.fakes.worker_process", str(folder), "ipc://*")
     assert first["roles"] == ["guard", "recovery", "generic", "report"]
     yield process, first["endpoint"]
     process.stdin.close()  # the worker must end with its starter
@@ -346,7 +346,7 @@ def test_a_signal_ends_it(number: signal.Signals, tmp_path: Path) -> None:
         (["recovery", "--generic", "--db", "K.db"], "--generic: goes with"),
         (["cook"], "choose of guard, recovery, generic, report or all; got 'cook'"),
         (["guard", "--db", "no/K.db"], "no such database"),
-        (["generic", "--endpoint", "tcp://0.0.0.0:5757"], "use an SSH tunnel"),
+        (["generic", "--endpoint", "tcp://0.0.0.0:5757"], "for another machine use phy.net.curve_proxy"),
     ],
 )
 def test_a_wrong_command_line_is_one_line(arguments: list[str], said: str, capfd: pytest.CaptureFixture) -> None:
@@ -360,6 +360,74 @@ def test_a_wrong_command_line_is_one_line(arguments: list[str], said: str, capfd
 def test_an_endpoint_in_use_is_refused(running) -> None:
     with pytest.raises(WorkerError, match="cannot listen there"):
         server.Worker({}, running[1])
+
+
+@pytest.mark.parametrize("shape", [[0, 10**30], [0, 2**40, 2**40, 2**40]])
+def test_a_shape_that_numpy_does_not_take_does_not_end_the_worker(client: Client, shape: list[int]) -> None:
+    head = {"privsc": 1, "id": 2, "op": "generic", "buffers": [{"name": "x", "dtype": "uint8", "shape": shape}]}
+    answer = client.raw([json.dumps(head).encode(), b""])
+    assert answer.header["error"] == "too_large"
+    assert client.ask("ping").header["ok"]
+
+
+def test_parts_without_number_are_refused_and_counted(client: Client) -> None:
+    before = client.ask("ping").header["result"]["counts"].get("malformed", 0)
+    client.socket.send_multipart([_header(), *[bytes(1 << 16)] * 1500])
+    assert client.answer()["error"] == "malformed"
+    assert client.ask("ping").header["result"]["counts"]["malformed"] == before + 1
+
+
+def test_a_part_larger_than_any_buffer_ends_its_connection_only(running) -> None:
+    hostile, honest = Client(running[1]), Client(running[1])
+    try:
+        hostile.socket.send_multipart([_header(), bytes(messages.MAX_PART + 1)])
+        assert not hostile.socket.poll(500)
+        assert honest.ask("ping").header["ok"]
+    finally:
+        hostile.close()
+        honest.close()
+
+
+def test_tcp_with_k_behind_it_needs_keys(tmp_path: Path) -> None:
+    for place in ("tcp://127.0.0.1:*", "tcp://localhost:5757"):
+        with pytest.raises(WorkerError, match="every user of this machine could ask this worker for K's photographs"):
+            server.check_endpoint(place)
+        assert server.check_endpoint(place, behind_k=False) == place
+    with pytest.raises(WorkerError, match="--key and --allow: give both"):
+        server.run(("generic",), None, "tcp://127.0.0.1:*", 1, False, key=tmp_path / "k")
+
+
+def test_with_keys_only_who_is_allowed_is_answered(tmp_path: Path) -> None:
+    """CURVE on loopback: a client with an unknown key, and one without any, get nothing."""
+    from flowgraphs.worker.worker_client import WorkerClient, WorkerLost
+    from phy.net.curve import make_keys
+
+    files = {name: make_keys(tmp_path / name) for name in ("worker", "bob", "eve")}
+    one = server.Worker(
+        {"guard": lambda params, buffers: ({"hello": 1}, {})},
+        "tcp://127.0.0.1:*",
+        key=files["worker"][1],
+        allow=[files["bob"][0]],
+    )
+    thread = threading.Thread(target=one.serve)
+    thread.start()
+    peer = files["worker"][0]
+    clients = {
+        "bob": WorkerClient(f"{one.endpoint}?key={files['bob'][1]}&peer={peer}", timeout=20),
+        "eve": WorkerClient(f"{one.endpoint}?key={files['eve'][1]}&peer={peer}", timeout=1.5),
+        "plain": WorkerClient(one.endpoint, timeout=1.5),
+    }
+    try:
+        assert clients["bob"].request("guard", {}, {}).header["result"] == {"hello": 1}
+        for name in ("eve", "plain"):
+            with pytest.raises(WorkerLost, match="no worker answered"):
+                clients[name].request("guard", {}, {})
+        assert one.counts["served"] == 1 and one.counts["refused"] >= 1
+    finally:
+        for client in clients.values():
+            client.release()
+        one.stop()
+        thread.join(10)
 
 
 @pytest.mark.parametrize("endpoint", ["tcp://*:5757", "tcp://10.0.0.1:1", "udp://127.0.0.1:1", "tcp://127.0.0.1", "x"])
