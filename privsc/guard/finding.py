@@ -31,6 +31,7 @@ class Candidate:
         excess: by how much that is over the entity's Gamma; negative where it is only suspect.
         zoom, turn: of the look.
         cells: [h, w] bool, the patches as a coarse map of the picture.
+        patches: [n, d] float32, the patches themselves.
     """
 
     entity: Entity
@@ -39,6 +40,7 @@ class Candidate:
     zoom: float
     turn: int
     cells: NDArray[np.bool_]
+    patches: NDArray[np.float32]
 
     @property
     def plain(self) -> bool:
@@ -82,7 +84,8 @@ def find(
                     near[entity.index] = Near(entity.index, entity.name, group.score, gamma, look.zoom, look.turn)
             for group in _at_two_levels(similarity[number], own[number], gamma, margin):
                 matched = look.cells(group.matched, shape)
-                candidates.append(Candidate(entity, group.score, group.score - gamma, look.zoom, look.turn, matched))
+                patches, excess = look.map.patches[group.matched], group.score - gamma
+                candidates.append(Candidate(entity, group.score, excess, look.zoom, look.turn, matched, patches))
     candidates.sort(key=lambda c: (c.excess < 0, not c.plain, -c.excess))
     return candidates, Evidence(tuple(sorted(near.values(), key=lambda n: n.gamma - n.score)), heat)
 

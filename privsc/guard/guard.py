@@ -23,6 +23,7 @@ from privsc.guard.matching import similarities, weakest_match
 from privsc.guard.naming import Region, named
 from privsc.guard.regions import Focus, keep_prompted, segment
 from privsc.guard.strangers import load_strangers
+from privsc.guard.verify import Verifier
 from privsc.knowledge.detection import Detection, Evidence, GuardResult, Identity
 from privsc.knowledge.entity import Entity
 from privsc.networks.image_encoder import Encoder, ImageFeatures
@@ -58,6 +59,7 @@ class Guard:
         config: GuardConfig | None = None,
     ) -> None:
         self._encoder, self.segmenter, self._fit = encoder, segmenter, fit
+        self._verifier = Verifier(encoder, load_strangers(encoder.identity))
         config = config or GuardConfig()
         self.config = config if gamma is None else replace(config, gamma=gamma)
 
@@ -125,7 +127,8 @@ class Guard:
             if left.sum() <= NEW * candidate.cells.sum():
                 continue
             outlined = self.segmenter if len(regions) < SEGMENTED else None
-            regions.append(focus.region(candidate, outlined))
+            sure = candidate.excess >= 0 and not self._verifier.doubtful(candidate.entity, candidate.patches)
+            regions.append(focus.region(candidate, outlined, sure))
         return regions
 
     def segment(

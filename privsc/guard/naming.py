@@ -32,12 +32,14 @@ class Region:
         mask: [H, W] bool.
         cells: [h, w] bool, the same as a coarse map.
         points: [N, 2] float32, x, y [pixels], that prompted the mask decoder.
+        sure: whether it may have the candidate's name.
     """
 
     candidate: Candidate
     mask: NDArray[np.bool_]
     cells: NDArray[np.bool_]
     points: NDArray[np.float32]
+    sure: bool
 
 
 def named(regions: Iterable[Region]) -> tuple[Detection, ...]:
@@ -46,7 +48,7 @@ def named(regions: Iterable[Region]) -> tuple[Detection, ...]:
     Where several entities claim one region, the one farthest above its Gamma has it. Suspects are `unknown`.
     """
     kept: list[Detection] = []
-    for region in sorted(regions, key=lambda r: -r.candidate.excess):
+    for region in sorted(regions, key=lambda r: (not r.sure, -r.candidate.excess)):
         if not region.mask.any():
             continue
         other = _host(region, kept)
@@ -60,14 +62,13 @@ def named(regions: Iterable[Region]) -> tuple[Detection, ...]:
 
 def _detection(region: Region) -> Detection:
     candidate = region.candidate
-    sure = candidate.excess >= 0
-    index, name = (candidate.entity.index, candidate.entity.name) if sure else (0, UNKNOWN)
+    index, name = (candidate.entity.index, candidate.entity.name) if region.sure else (0, UNKNOWN)
     return Detection(index, name, candidate.score, region_box(region.mask), region.points, region.mask)
 
 
 def _host(region: Region, kept: list[Detection]) -> int | None:
     """Which of the detections a region belongs to, None where it is one of its own."""
-    sure, area = region.candidate.excess >= 0, region.mask.sum()
+    sure, area = region.sure, region.mask.sum()
     for number, detection in enumerate(kept):
         shared = (detection.mask & region.mask).sum()
         same = not sure or detection.index == region.candidate.entity.index

@@ -79,7 +79,7 @@ class Focus:
         self._image, self._encoder, self._size = image, encoder, (image.shape[0], image.shape[1])
         self._seen: dict[tuple[Box, int], ImageFeatures] = {((0, 0, image.shape[1], image.shape[0]), 0): plain}
 
-    def region(self, candidate: Candidate, segmenter: Segmenter | None) -> Region:
+    def region(self, candidate: Candidate, segmenter: Segmenter | None, sure: bool) -> Region:
         """The pixels of a candidate; without a segmenter those of its patches, with the margin."""
         mask = self._pixels(candidate.cells)
         points = np.zeros((0, 2), np.float32)
@@ -91,7 +91,7 @@ class Focus:
         else:
             mask = dilate(mask, round(MARGIN * max(self._size)))
         cells = resize_mask(mask, candidate.cells.shape[::-1])
-        return Region(candidate, mask, cells | candidate.cells, points)
+        return Region(candidate, mask, cells | candidate.cells, points, sure)
 
     def _outlined(
         self, candidate: Candidate, box: Box, segmenter: Segmenter
