@@ -36,10 +36,10 @@ test: ## all tests
 	@sh scripts/driver.sh if-possible
 	@$(PYTHON) -m pytest
 
-bench: setup ## speed beside that of well-known packages, measured in the same minute
-	@$(PYTHON) -m benchmarks.bench_privsc
-	@$(PYTHON) -m benchmarks.bench_codec
-	@$(RADIO) -m benchmarks.bench_burst
+bench: ## speed beside that of well-known packages, one table of ratios in results/bench
+	@sh scripts/setup.sh radio
+	@sh scripts/driver.sh if-possible
+	@$(PYTHON) -m benchmarks.run
 
 wheel: setup ## the package for pip install, in dist/
 	@rm -rf build/lib build/bdist.*

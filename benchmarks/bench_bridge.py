@@ -10,13 +10,16 @@ Every sample carries its own number (64 bits), so that each one that is missing,
     exchange   phy.net.bridge.Bridge, both ends in one process, a million samples an exchange
     curve      the plain case with phy.net.curve_proxy on both sides of a CURVE link in front of the reader
 
-Writer, flowgraph, proxies and reader are processes of their own, sockets and message sizes those of the bridge.
+Writer, flowgraph, proxies and reader are processes of their own, sockets and message sizes those of the bridge. Cases
+take turns, --rounds times. In the common table the exchange and CURVE stand beside the plain case, which is what the
+same sockets and flowgraph give without them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import statistics
 import sys
 import tempfile
 import time
@@ -26,6 +29,7 @@ from pathlib import Path
 import numpy as np
 import zmq
 
+from benchmarks.table import Clock, Row, parser, write_rows
 from phy.net.bridge import HIGH_WATER, MESSAGE, Bridge
 from phy.net.endpoints import stream_socket
 
@@ -38,10 +42,11 @@ _processes = multiprocessing.get_context("spawn")
 
 @dataclass
 class Count:
-    """received: samples; missing: numbers that did not come; wrong: samples that are repeated, out of order or no
-    number of this run."""
+    """received: samples; timed: those of them that came in ``seconds``; missing: numbers that did not come; wrong:
+    samples that are repeated, out of order or no number of this run."""
 
     received: int = 0
+    timed: int = 0
     missing: int = 0
     wrong: int = 0
     seconds: float = 0.0
@@ -73,10 +78,10 @@ def write(endpoint: str, total: int, speed) -> None:
     context = zmq.Context()
     socket = stream_socket(context, zmq.PUSH, HIGH_WATER)
     socket.bind(endpoint)
-    began = time.monotonic()
+    clock = Clock()
     for first in range(0, total, MESSAGE):
         socket.send(numbered(first, min(MESSAGE, total - first)).tobytes())
-    speed.value = total / (time.monotonic() - began)
+    speed.value = total / clock.read().wall
     context.destroy(linger=60000)
 
 
@@ -107,15 +112,15 @@ def read(endpoint: str, total: int, rate: float, delay: float) -> Count:
     context = zmq.Context()
     socket = stream_socket(context, zmq.PULL, HIGH_WATER)
     socket.connect(endpoint)
-    count, began = Count(), None
+    count, clock = Count(), Clock()
     while count.received < total and socket.poll(int(1000 * _SILENT)):
         message = socket.recv(copy=False)
-        began = time.monotonic() if began is None else began
+        clock = clock if count.received else Clock()
         count.add(np.frombuffer(message.buffer, np.uint64), total)
-        ahead = count.received / rate - (time.monotonic() - began)
+        ahead = count.received / rate - clock.read().wall
         if ahead > 0.01:
             time.sleep(ahead)
-    count.seconds = time.monotonic() - (began or 0)
+    count.seconds, count.timed = clock.read().wall, count.received
     while socket.poll(int(1000 * _AFTERWARDS)):
         count.add(np.frombuffer(socket.recv(), np.uint64), total)
     count.missing += total - count.next
@@ -167,18 +172,22 @@ def _proxies(folder: Path, source: str) -> list:
 
 
 def exchanged(folder: Path, total: int) -> Count:
-    """Through the bridge's own exchange, Bob's end and no silence counted."""
+    """Through the bridge's own exchange, Bob's end and no silence counted; timed from the second exchange on, when the
+    flowgraph has started."""
     tx, rx = (f"ipc://{folder}/{name}" for name in ("tx", "rx"))
     flowgraph = _processes.Process(target=pass_on, args=(tx, rx, 0.0), daemon=True)
     count = Count()
     flowgraph.start()
     try:
         with Bridge(tx, {"bob": rx}, timeout=30) as bridge:
-            began = time.monotonic()
-            for first in range(0, total, _PIECE):
-                size = min(_PIECE, total - first)
+            piece = min(_PIECE, -(-total // 2))
+            clock, before = Clock(), 0
+            for first in range(0, total, piece):
+                size = min(piece, total - first)
+                if first == piece:
+                    clock, before = Clock(), count.received
                 count.add(bridge.exchange(numbered(first, size))["bob"][:size].view(np.uint64), total)
-            count.seconds = time.monotonic() - began
+            count.seconds, count.timed = clock.read().wall, count.received - before
     finally:
         flowgraph.kill()
         flowgraph.join()
@@ -186,41 +195,64 @@ def exchanged(folder: Path, total: int) -> Count:
     return count
 
 
-def main(total: int, cases: tuple[str, ...]) -> int:
+def measure(case: str, total: int, plain: list[float]) -> tuple[Count, float]:
+    """(what came, the writer's samples a second) of one case; plain: speeds of the writer in that case so far."""
+    with tempfile.TemporaryDirectory(prefix="privsc-") as name:
+        folder = Path(name)
+        if case == "slow":
+            speed = statistics.median(plain) if plain else through(folder, min(total, 20_000_000))[1]
+            return through(folder, total, rate=speed / 10)
+        if case == "late":
+            return through(folder, total, flowgraph_delay=2.0, reader_delay=5.0)
+        if case == "exchange":
+            return exchanged(folder, total), float("nan")
+        return through(folder, total, curve=case == "curve")
+
+
+def rows_of(speeds: dict[str, list[float]], lost: dict[str, int], total: int) -> list[Row]:
+    """The common table's: medians [Msps] of what came, and what was lost, of each case."""
+    median = {case: statistics.median(values) for case, values in speeds.items()}
+    rows = [
+        Row(f"{title}: samples to the reader", median[case], "same ZMQ flowgraph without", median["plain"], "Msps")
+        for case, title in (("exchange", "Bridge.exchange"), ("curve", "CURVE proxies"))
+        if case in median and "plain" in median
+    ]
+    return rows + [
+        Row(f"ZMQ flowgraph, {case}: lost or wrong", count, "", None, f"samples of {total * len(speeds[case])}", False)
+        for case, count in lost.items()
+    ]
+
+
+def main() -> int:
     """Print a table; 1 where a sample was lost."""
+    options = parser(__doc__)
+    options.set_defaults(rounds=1)
+    options.add_argument("words", nargs="*", metavar="SAMPLES or CASE", help=f"cases: {', '.join(CASES)}")
+    given = options.parse_args()
+    words = list(given.words)
+    total = int(float(words.pop(0))) if words and words[0][0].isdigit() else 100_000_000
+    if unknown := set(words) - set(CASES):
+        options.error(f"no case {', '.join(unknown)}; there are {', '.join(CASES)}")
+    cases = words or list(CASES)
     print(f"{total} samples a case, each with its number in it", flush=True)
     columns = f"{'case':10}{'missing':>10}{'wrong':>8}{'received':>12}{'writer Msps':>13}{'reader Msps':>13}{'s':>8}"
     print(columns, flush=True)
-    plain, lost = 0.0, 0
-    for case in cases:
-        with tempfile.TemporaryDirectory(prefix="privsc-") as name:
-            folder, speed = Path(name), float("nan")
-            if case == "plain":
-                count, speed = through(folder, total)
-                plain = speed
-            elif case == "slow":
-                if not plain:
-                    _, plain = through(folder, min(total, 20_000_000))
-                count, speed = through(folder, total, rate=plain / 10)
-            elif case == "late":
-                count, speed = through(folder, total, flowgraph_delay=2.0, reader_delay=5.0)
-            elif case == "exchange":
-                count = exchanged(folder, total)
-            else:
-                count, speed = through(folder, total, curve=True)
-        lost += count.missing + count.wrong
-        got = count.received / count.seconds / 1e6
+    speeds: dict[str, list[float]] = {case: [] for case in cases}
+    lost = dict.fromkeys(cases, 0)
+    plain: list[float] = []
+    for case in cases * given.rounds:
+        count, speed = measure(case, total, plain)
+        plain += [speed] if case == "plain" else []
+        lost[case] += count.missing + count.wrong
+        speeds[case].append(count.timed / count.seconds / 1e6)
         print(
-            f"{case:10}{count.missing:10d}{count.wrong:8d}{count.received:12d}{speed / 1e6:13.1f}{got:13.1f}"
-            f"{count.seconds:8.1f}",
+            f"{case:10}{count.missing:10d}{count.wrong:8d}{count.received:12d}{speed / 1e6:13.1f}"
+            f"{speeds[case][-1]:13.1f}{count.seconds:8.1f}",
             flush=True,
         )
-    return int(lost > 0)
+    write_rows(given.rows, rows_of(speeds, lost, total))
+    return int(any(lost.values()))
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:]
-    size = int(float(given.pop(0))) if given and given[0][0].isdigit() else 100_000_000
-    if unknown := set(given) - set(CASES):
-        sys.exit(f"bench_bridge: no case {', '.join(unknown)}; there are {', '.join(CASES)}")
-    sys.exit(main(size, tuple(given) or CASES))
+    sys.exit(main())

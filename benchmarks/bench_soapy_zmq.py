@@ -18,6 +18,7 @@ import time
 
 import numpy as np
 
+from benchmarks.table import Clock, Row, parser, write_rows
 from tests.hardware.lab import Receiver, Transmitter, lab, noise
 
 RATES = (4.0, 10.0, 20.0, 30.0)
@@ -58,7 +59,7 @@ def side(here: str, there: str, rate: float, seconds: float, ppm: float) -> dict
         while (now := time.monotonic() - begin) < seconds + 1:
             got = rx.device.readStream(rx.stream, [out], len(out))
             if now < 1:  # settling
-                started = (*losses(rx, tx), memory(), time.process_time())
+                started, clock = (*losses(rx, tx), memory()), Clock()
                 continue
             if got.ret > 0:
                 total += got.ret
@@ -69,7 +70,7 @@ def side(here: str, there: str, rate: float, seconds: float, ppm: float) -> dict
             "underflows": tx.sensor("tx_underflows") - started[1],
             "packets": losses(rx, tx)[2] - started[2],
             "grown": memory() - started[3],
-            "cpu": (time.process_time() - started[4]) / seconds,
+            "cpu": clock.read().processor / seconds,
         }
         stop.set()
         sending.join()
@@ -82,8 +83,8 @@ def side(here: str, there: str, rate: float, seconds: float, ppm: float) -> dict
     return figures | {"drift": drift, "jitter_ms": (jitter * 1e3).tolist()}
 
 
-def load(rate: float, seconds: float) -> None:
-    """One row of the table."""
+def load(rate: float, seconds: float) -> list[Row]:
+    """One line of the printed table; its rows in the common one."""
     ends = [f"ipc://@privsc-bench-{time.monotonic_ns()}-{name}" for name in "ab"]
     command = [sys.executable, "-m", "benchmarks.bench_soapy_zmq", "side"]
     other = subprocess.Popen(
@@ -100,10 +101,19 @@ def load(rate: float, seconds: float) -> None:
         f"{one['jitter_ms'][1]:8.2f} {worst:8.2f}",
         flush=True,
     )
+    what = f"two virtual radios both ways, {rate / 1e6:g} Msps, {seconds:g} s"
+    lost = both["overflows"] + both["underflows"] + both["packets"]
+    return [
+        Row(f"{what}: losses", lost, "", None, "overflows, underflows, packets", False),
+        Row(
+            f"{what}: processors", both["cpu"], "", None, "processors", False, f"samples late by {worst:.0f} ms at most"
+        ),
+    ]
 
 
-def latency(rate: float = 4e6, bursts: int = 50) -> None:
+def latency(rate: float = 4e6, bursts: int = 50) -> list[Row]:
     """From writeStream of a burst without a time to the return of the readStream that holds its first sample."""
+    rows = []
     with lab() as bench:
         for options in ({"latency_ms": 20, "tx_start_ms": 10}, {"latency_ms": 3, "tx_start_ms": 2}):
             rx = bench.receiver("rx", rate=rate, **{k: v for k, v in options.items() if k == "latency_ms"})
@@ -124,7 +134,12 @@ def latency(rate: float = 4e6, bursts: int = 50) -> None:
                         break
             rx.close(), tx.close()
             shown = ", ".join(f"{k}={v}" for k, v in options.items())
-            print(f"latency, {shown}: median {np.median(found):.1f} ms, worst of {len(found)} {max(found):.1f} ms")
+            worst = max(found, default=np.nan)
+            print(f"latency, {shown}: median {np.median(found):.1f} ms, worst of {len(found)} {worst:.1f} ms")
+            what = f"virtual radio, write to read, {shown}"
+            median = float(np.median(found)) if found else None
+            rows.append(Row(what, median, "", None, "ms", False, f"worst {worst:.1f} ms"))
+    return rows
 
 
 def main() -> int:
@@ -132,8 +147,11 @@ def main() -> int:
         here, there, *numbers = sys.argv[2:]
         print(json.dumps(side(here, there, *map(float, numbers))))
         return 0
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 5.0
-    rates = [float(word) for word in sys.argv[2:]] or RATES
+    options = parser(__doc__)
+    options.add_argument("seconds", nargs="?", type=float, default=5.0)
+    options.add_argument("rates", nargs="*", type=float, default=RATES, metavar="MSPS")
+    given = options.parse_args()
+    seconds, rates, rows = given.seconds, given.rates or RATES, []
     print(f"two radios in two processes, both ways, {seconds:g} s; overflows, underflows and packets of both together")
     print(
         f"{'Msps':>5} {'overflows':>10} {'underflows':>11} {'packets':>8} {'CPUs':>8} "
@@ -141,8 +159,8 @@ def main() -> int:
         f"{'late: 50%':>8} {'99% ms':>8} {'worst':>8}"
     )
     for rate in rates:
-        load(rate * 1e6, seconds)
-    latency()
+        rows += load(rate * 1e6, seconds)
+    write_rows(given.rows, rows + latency())
     return 0
 
 

@@ -28,9 +28,10 @@ def impaired(signal: Bursts, snr_db: float, *, offsets: bool = False, tail: int 
     The noise has the same seed for every signal. offsets: as OFFSETS says; otherwise the channel adds nothing else.
     """
     x = np.concatenate([signal.bursts.reshape(-1), np.zeros(tail, np.complex64)])
-    cfo, ppm, path = (0.1, 50.0, taps(0.37)) if offsets else (0.0, 0.0, [1.0])
+    cfo, ppm, path = (0.1, 50.0, np.array(taps(0.37))) if offsets else (0.0, 0.0, np.ones(1))
+    path = path / abs(path.sum())  # the signal, which fills less than the filter's band, keeps its power
     voltage = float(np.sqrt(signal.variance(snr_db)))
-    model = channels.channel_model(voltage, frequency_offset(cfo), epsilon(ppm), path, 5)
+    model = channels.channel_model(voltage, frequency_offset(cfo), epsilon(ppm), path.tolist(), 5)
     sink = grb.vector_sink_c()
     top = gr.top_block()
     top.connect(grb.vector_source_c(x.tolist()), model, sink)

@@ -1,6 +1,6 @@
 """All benchmarks one after the other, small, and one table of what they found: ``make bench``.
 
-    .venv/bin/python -m benchmarks.run [--out results/bench] [NAME…]
+    PYTHONPATH=. .venv/bin/python -m benchmarks.run [--out results/bench] [NAME…]
 
 Writes OUT/table.md and OUT/table.json, and what each benchmark printed to OUT/NAME.log. What cannot be run, or fails,
 is a row that says why.
@@ -61,7 +61,7 @@ PLAN = (
     Bench("bench_burst", ("--frames", "400", "--rounds", "5"), modules=("scipy",)),
     Bench("bench_gnuradio", ("500", "speed", "--rounds", "5")),
     Bench("bench_bridge", ("1e7", "plain", "exchange", "curve", "--rounds", "3")),
-    Bench("bench_receive", ("2", "--rounds", "3")),
+    Bench("bench_receive", ("4", "--rounds", "3")),
     Bench("bench_soapy_zmq", ("3", "4", "10"), modules=("SoapySDR",), path=DRIVER, hint="make driver"),
 )
 
@@ -106,7 +106,7 @@ def run(bench: Bench, folder: Path) -> tuple[list[Row], bool]:
         except (OSError, ValueError) as error:
             rows, reason = [], reason or f"it wrote no rows: {error}"
     if reason:
-        rows.append(Row(bench.name, None, "", None, "", note=reason, command=bench.shown))
+        rows.append(table.failure(bench.name, reason, bench.shown))
     return rows, not reason
 
 
@@ -146,7 +146,7 @@ def main(arguments: Sequence[str] | None = None, plan: Sequence[Bench] = PLAN) -
         print(f"bench {number}/{len(chosen)} {bench.name} …", end=" ", flush=True)
         clock = Clock()
         if reason := missing(bench):
-            found = [Row(bench.name, None, "", None, "", note=f"left out: {reason}", command=bench.shown)]
+            found = [table.failure(bench.name, f"left out: {reason}", bench.shown)]
             print(f"left out: {reason}", flush=True)
         else:
             found, fine = run(bench, given.out)

@@ -105,9 +105,9 @@ class Row:
         return self.ours / self.theirs if self.more else self.theirs / self.ours
 
 
-def failure(what: str, reason: str) -> Row:
+def failure(what: str, reason: str, command: str = "") -> Row:
     """The row of a benchmark, or of a part of it, that could not be run."""
-    return Row(what, None, "", None, "", note=reason)
+    return Row(what, None, "", None, "", note=reason, command=command)
 
 
 def positive(text: str) -> int:

@@ -110,8 +110,7 @@ def write(
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text + "\n")
-        data.chmod(0o644)
-        Path(temporary).chmod(0o644)
+        data.chmod(0o600)  # who sent when, and from which radio, is for the owner to share
         data.replace(base.with_name(base.name + ".sigmf-data"))
         Path(temporary).replace(base.with_name(base.name + ".sigmf-meta"))
     except OSError as error:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the same table for type checkers and editors; a test compares the two
     from phy.channel import sionna_channel as channels
-    from privsc.images.metrics import quality as measure
     from privsc.knowledge.database import Database
     from privsc.system.build import Models
     from privsc.system.chain import Eavesdropper, Receiver, Transmitter
+    from privsc.system.measure import measure
 
     open_k, load_networks = Database.open, Models.load
     __version__: str
@@ -31,7 +31,7 @@ PUBLIC = {  # name here: module, or module:attribute
     "Receiver": "privsc.system.chain:Receiver",
     "Eavesdropper": "privsc.system.chain:Eavesdropper",
     "channels": "phy.channel.sionna_channel",
-    "measure": "privsc.images.metrics:quality",
+    "measure": "privsc.system.measure:measure",
 }
 
 __all__ = ["Eavesdropper", "Receiver", "Transmitter", "__version__", "channels", "load_networks", "measure", "open_k"]

@@ -67,9 +67,10 @@ def _seconds(dtype: torch.dtype) -> float:
     x = torch.randn(4, 96, 24, 24, generator=generator)
     weight = (0.03 * torch.randn(96, 96, 3, 3, generator=generator)).requires_grad_()
     start = time.perf_counter()
-    with autocast(dtype), torch.enable_grad():
-        y = F.silu(F.conv2d(x, weight, padding=1))
-    y.float().square().mean().backward()
+    with torch.enable_grad():  # the caller may be about to estimate without gradients
+        with autocast(dtype):
+            y = F.silu(F.conv2d(x, weight, padding=1))
+        y.float().square().mean().backward()
     return time.perf_counter() - start
 
 

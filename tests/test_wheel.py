@@ -83,11 +83,11 @@ def test_it_holds_what_is_needed_under_names_of_its_own_and_nothing_else(wheel, 
         wanted = {
             prefix + path.relative_to(ROOT).as_posix()
             for path in (ROOT / package).rglob("*")
-            if path.suffix in SHIPS and not {"__pycache__", "build", "soapy_zmq"} & set(path.parts)
+            if path.suffix in SHIPS and not {"__pycache__", "build"} & set(path.parts)
         }
         assert len(wanted) > 20
         assert wanted - set(names) == set()
-    unneeded = [n for n in names if "test" in n.rsplit("/", 1)[-1] or n.endswith((".png", ".svg", ".cpp", ".pyc"))]
+    unneeded = [n for n in names if "test" in n.rsplit("/", 1)[-1] or n.endswith((".png", ".svg", ".pyc", ".so"))]
     assert unneeded == []
     assert not any(part in ("tests", "docs", "benchmarks", "scripts") for n in names for part in n.split("/"))
 
@@ -182,3 +182,20 @@ def test_the_radio_process_starts_from_the_installed_package(installed, empty):
     done = run([installed / "python", "-c", code], empty)
     assert done.returncode == 0, done.stderr
     assert "devices" in done.stdout
+
+
+@pytest.mark.radio("numpy", "zmq", "SoapySDR")
+def test_the_virtual_radio_s_driver_is_built_and_found(installed, empty):
+    home = {"XDG_DATA_HOME": str(empty / "data")}
+    done = run([installed / "privsc", "radio", "driver"], empty, **home)
+    if done.returncode and "run sudo apt-get install" in done.stderr:
+        pytest.skip(done.stderr.strip())
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()) == empty / "data" / "privsc" / "soapy_zmq"
+    assert "privsc/soapy_zmq" in run([installed / "privsc", "radio", "environment"], empty, **home).stdout
+    code = (
+        "from hardware.process.client import Station\n"
+        "with Station() as station: print([one['device'].get('driver') for one in station.ask('probe')['devices']])"
+    )
+    done = run([installed / "python", "-c", code], empty, **home, SOAPY_SDR_ROOT="/nowhere")
+    assert "zmq" in done.stdout, done.stderr

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from hardware.diagnosis.sight import MATCH, clock_ppm, jumped, levels, preambles, regular, spectrum
+from hardware.diagnosis.sight import MATCH, clock_ppm, jumped, levels, offset, preambles, regular, spectrum
 from hardware.diagnosis.train import IMAGE_ID, Train
 from phy.channel.impairments import frequency_offset
 from phy.codec.codec import shipped
@@ -123,13 +123,15 @@ class _Examination:
         )
 
     def _loudness(self) -> None:
-        now, before = levels(self.samples, 1024), levels(self.background, 1024)
+        self.dc = np.complex64(offset(self.background))
+        now, before = levels(self.samples - self.dc, 1024), levels(self.background - self.dc, 1024)
         self.loud = float(np.percentile(now, 80)) if len(now) else -160.0
         self.quiet = float(np.median(before)) if len(before) else float(np.min(now, initial=self.loud))
         self.measures.update(
             level_dbfs=round(self.loud, 1),
             background_dbfs=round(self.quiet, 1),
             rise_db=round(self.loud - self.quiet, 2),
+            dc_dbfs=round(float(20 * np.log10(abs(self.dc))), 1) if self.dc else None,
         )
 
     def _ours(self, found: Acquired) -> Acquired:
@@ -250,6 +252,8 @@ class _Examination:
 
     def _preamble(self, name: str) -> Stage:
         expected, got = self.train.frames, len(self.found)
+        if len(self.frames) < expected // 2 and (hidden := self._hidden(name)):
+            return hidden
         if got >= expected // 2:
             metric = float(np.median(self.found.metric))
             return Stage(name, True, f"{got} preambles, correlation {metric:.2f}")
@@ -264,9 +268,34 @@ class _Examination:
             (
                 "do both ends use the same sample_rate, and this version of the program?",
                 "is it our signal? in the plot's spectrum ours is a flat-topped hump of 0.65 of the sample rate",
-                "I and Q exchanged (a mixer above the carrier, say) mirror the spectrum: change the sign of lo_offset",
             ),
         )
+
+    def _hidden(self, name: str) -> Stage | None:
+        """Frames are read once DC is taken off, or I and Q are exchanged; None where they are not."""
+        clean = self.samples - np.complex64(offset(self.samples))
+        mirrored = (clean.imag + 1j * clean.real).astype(np.complex64)
+        spike = 20 * np.log10(max(abs(offset(self.samples)), 1e-6))
+        for samples, found, advice in (
+            (
+                clean,
+                f"a DC of {spike:.1f} dBFS hides the frames",
+                ("--dc-block yes (or auto) takes it off", "rx.dc_correction = true; rx.lo_offset moves it aside"),
+            ),
+            (
+                mirrored,
+                "I and Q are exchanged: mirrored, the frames are there",
+                (
+                    "--swap-iq yes (or auto) changes them back",
+                    "a mixer above the carrier: change the sign of lo_offset",
+                ),
+            ),
+        ):
+            receiver = StreamReceiver()
+            read = [one for one in (*receiver.push(samples), *receiver.flush()) if one.header.image_id == IMAGE_ID]
+            if len(read) >= self.train.frames // 2:
+                return Stage(name, False, found, advice)
+        return None
 
     def _elsewhere(self) -> float | None:
         """[rad/sample] offset at which preambles appear, outside the receiver's range; None where there are none."""

@@ -59,6 +59,15 @@ def jumped(starts: np.ndarray, period: int) -> list[int]:
     return [int(round(step)) for step in np.diff(steady) if abs(step) > 4]
 
 
+def offset(samples: np.ndarray) -> complex:
+    """DC of a stretch of samples; 0 where it is no more than noise makes of it."""
+    if len(samples) == 0:
+        return 0j
+    mean = complex(samples.mean(dtype=np.complex128))
+    rest = float(np.vdot(samples, samples).real) / len(samples) - abs(mean) ** 2
+    return mean if abs(mean) ** 2 > 60 / len(samples) * rest else 0j
+
+
 def levels(samples: np.ndarray, step: int) -> np.ndarray:
     """Mean power of each ``step`` samples [dBFS], [N // step] float."""
     count = len(samples) // step

@@ -12,6 +12,7 @@ the thread that opened the radio. Runs under the distribution's interpreter.
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
@@ -159,14 +160,41 @@ class Radio(ABC):
         """samples [N] in the transmitter's format to the device; all of them, unless it takes none for ``timeout`` [s].
 
         at: hardware time [ns] of the first one. end: the burst ends with them. Returns how many were taken.
+
+        Where the driver needs it (``_tail``), zeros fill up its last buffer, and the end's mark goes with a single
+        last sample: some drivers end the burst at a marked write even where they take it only in part.
         """
-        done = 0
+        fill = self._tail(len(samples)) if end else None
+        if fill is None:
+            done = self._send(samples, at, end, timeout)
+        else:
+            last = np.zeros((fill, *samples.shape[1:]), samples.dtype) if fill else samples[-1:]
+            body = samples if fill else samples[:-1]
+            done = self._send(body, at, False, timeout)
+            if done == len(body):
+                start = at if done == 0 else None
+                gone = self._send(last[:-1], start, False, timeout) == len(last) - 1
+                gone = gone and self._send(last[-1:], start if len(last) == 1 else None, True, timeout) == 1
+                done = len(samples) if gone else min(done, len(samples) - 1)
+        self.counts["sent"] += done
+        return done
+
+    def _tail(self, count: int) -> int | None:
+        """Zeros that must follow ``count`` samples so that a driver of whole buffers sends all of them; None where the
+        driver marks the end of a burst behind all of its samples, however it takes them."""
+        return None
+
+    def _send(self, samples: np.ndarray, at: int | None, end: bool, timeout: float) -> int:
+        """All samples, patiently: a driver may answer "not yet" many times, and sooner than it was asked to."""
+        done, until = 0, time.monotonic() + timeout
         while done < len(samples):
             took = self._write(samples[done:], at if done == 0 else None, end, timeout)
-            if took <= 0:
+            if took > 0:
+                done, until = done + took, time.monotonic() + timeout
+            elif time.monotonic() >= until:
                 break
-            done += took
-        self.counts["sent"] += done
+            else:
+                time.sleep(0.001)
         return done
 
     def set_gain(self, side: str, gain: float) -> float:
@@ -188,6 +216,11 @@ class Radio(ABC):
         if settings is None:
             raise DeviceError(f"{self.profile.name}: the profile has no [{side}]")
         return np.zeros(count, np.complex64) if settings.format == "CF32" else np.zeros((count, 2), np.int16)
+
+    @property
+    def pending(self) -> bool:
+        """An overflow was reported, and no sample has come since."""
+        return self._told
 
     def tell_overflow(self) -> None:
         """The driver reported that samples were lost; the next ``receive`` that has samples carries the news."""

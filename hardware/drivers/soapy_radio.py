@@ -26,6 +26,7 @@ _OURS = ("CF32", "CS16")
 # 24 dB; the Python interface of SoapySDR 0.8 cannot ask a driver for its full scale.
 _TWELVE_BITS = ("plutosdr", "bladerf", "lime")
 _MAX_WRITE = 1 << 16  # [samples] handed over at once
+_LARGEST_BUFFER = 1 << 20  # [samples] that a driver may say its buffers have; HackRF's have 131,072
 
 
 def _require() -> None:
@@ -63,6 +64,8 @@ class SoapyRadio(Radio):
         super().__init__(profile, transmit)
         self._streams: dict[str, Any] = {}
         self._device: Any = None
+        self._buffer = 1  # [samples] of the transmitter's buffers
+        self._written = 0  # since it was started
         wanted = dict(profile.device)
         with _clear(
             f"{profile.name}: no device answers to {_shown(wanted)} (is it plugged in, and its driver "
@@ -178,6 +181,8 @@ class SoapyRadio(Radio):
                 self._streams[name] = stream
                 flags = soapy.SOAPY_SDR_HAS_TIME if at is not None and name == "rx" else 0
                 code = device.activateStream(stream, flags, at or 0)
+                if name == "tx":
+                    self._buffer, self._written = int(device.getStreamMTU(stream)), 0
             if code:
                 raise DeviceError(f"{self.profile.name}: {name} stream: {soapy.errToStr(code)}")
         self._due = None
@@ -197,12 +202,16 @@ class SoapyRadio(Radio):
         self.counts["timeout"] += 1
         return Received(0, None)
 
+    def _tail(self, count: int) -> int | None:
+        return -(self._written + count) % self._buffer if 1 < self._buffer <= _LARGEST_BUFFER else 0
+
     def _write(self, samples: np.ndarray, at: int | None, end: bool, timeout: float) -> int:
         last = len(samples) <= _MAX_WRITE
         piece = samples[:_MAX_WRITE]
         flags = (soapy.SOAPY_SDR_END_BURST if end and last else 0) | (0 if at is None else soapy.SOAPY_SDR_HAS_TIME)
         got = self._device.writeStream(self._streams["tx"], [piece], len(piece), flags, at or 0, int(timeout * 1e6))
         if got.ret >= 0:
+            self._written += got.ret
             return got.ret
         if got.ret == soapy.SOAPY_SDR_TIMEOUT:
             self.counts["timeout"] += 1

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import zmq
 
+from hardware.drivers.virtual import driver_folder
 from hardware.errors import StationError
 from phy.net import messages
 
@@ -38,14 +39,6 @@ Event = Callable[[dict[str, Any], dict[str, np.ndarray]], None]
 def radio_python() -> str:
     """The interpreter that has SoapySDR and UHD: the distribution's, or the one that PRIVSC_RADIO_PYTHON names."""
     return os.environ.get("PRIVSC_RADIO_PYTHON", RADIO_PYTHON)
-
-
-def driver_folder() -> Path | None:
-    """Where the virtual radio's driver was built; None where it was not (it may be installed in the system)."""
-    for folder in (ROOT / "hardware" / "soapy_zmq" / "build", ROOT / "build" / "soapy_zmq"):
-        if any(folder.glob("*.so")):
-            return folder
-    return None
 
 
 def environment() -> dict[str, str]:

@@ -15,7 +15,7 @@ import numpy as np
 from hardware.drivers.open import open_radio
 from hardware.drivers.probe import probe
 from hardware.drivers.radio import Radio
-from hardware.errors import StationError
+from hardware.errors import HardwareError, StationError
 from hardware.frontend.frontend import Correction, FrontEnd
 from hardware.process.chain import Chain, frame_event
 from hardware.process.priority import hurry
@@ -124,6 +124,7 @@ class Station:
         self.front_end = FrontEnd(correction)
         self.gaps = []
         if params.get("record"):
+            Path(params["record"]).touch(0o600)
             self._file = Path(params["record"]).open("wb", buffering=1 << 20)  # noqa: SIM115 (closed by _close_file)
         radio.start(("rx",), params.get("at"))
         self.receiving = Receiving(
@@ -232,6 +233,12 @@ class Station:
                 filled += got.count
         finally:
             radio.stop_receiving()
+        if filled < count:
+            after = " after an overflow" if radio.pending else ""
+            raise HardwareError(
+                f"{radio.profile.name}: {filled} of {count} samples came, then none{after}; the driver hangs: unplug "
+                "the device and plug it in, lower radio.sample_rate"
+            )
         counts = {name: n - before.get(name, 0) for name, n in radio.counts.items()}
         samples = np.array(to_complex(raw[:filled]))
         return {"samples": filled, "gaps": gaps, "counts": counts}, {"samples": samples.view(np.float32)}

@@ -21,11 +21,12 @@ from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
-from hardware.drivers.radio import Radio
+from hardware.drivers.radio import Radio, Received
 from hardware.errors import HardwareError
 
 BLOCK = 1 << 16  # [samples]
 _FULL_SCALE = 32767.0  # of CS16
+SILENT = 5.0  # [s] without a sample after which a receiver hangs
 
 
 class Consumer(Protocol):
@@ -102,6 +103,7 @@ class Receiving:
         self.started_ns: int | None = None  # hardware time of the first sample
         self.latest_ns: int | None = None  # hardware time behind the latest one
         self.error: Exception | None = None
+        self._heard: float | None = None  # when the latest sample came
         self._ring = [radio.new_buffer("rx", block) for _ in range(blocks)]
         self._spare = radio.new_buffer("rx", block)
         self._converted = np.zeros(block, np.complex64)
@@ -185,6 +187,7 @@ class Receiving:
         filled = 0
         while filled < len(block) and not self._stop.is_set():
             got = self.radio.receive(block[filled:])
+            self._watch(got)
             if got.count and self.started_ns is None:
                 self.started_ns = got.time_ns
             if got.time_ns is not None:
@@ -194,6 +197,18 @@ class Receiving:
             filled += got.count
         self.counts["samples"] += filled
         return filled
+
+    def _watch(self, got: Received) -> None:
+        """A driver that gives nothing any more, and says nothing, is not waited for."""
+        now = time.monotonic()
+        if got.count or self._heard is None:
+            self._heard = now
+        elif now - self._heard > SILENT:
+            after = " after an overflow" if self.radio.pending else ""
+            raise HardwareError(
+                f"{self.radio.profile.name}: no sample came for {SILENT:g} s{after}; the driver hangs: close the "
+                "program, unplug the device and plug it in, lower radio.sample_rate"
+            )
 
     def _process(self) -> None:
         while (item := self._full.get()) is not None:

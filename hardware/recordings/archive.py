@@ -98,4 +98,4 @@ def _each(tar: tarfile.TarFile) -> Any:
     """Member by member; the list that tarfile keeps of them is emptied."""
     while (one := tar.next()) is not None:
         yield one
-        tar.members = []
+        tar.members = []  # type: ignore[attr-defined]

@@ -85,8 +85,8 @@ class SampleFormat:
     def _scaled(self, parts: np.ndarray) -> np.ndarray:
         """[2 N] integers to float32. Up to 16 bits exactly as live samples are scaled (``streaming.to_complex``)."""
         full = 2 ** (self.bits - 1) - 1
-        wide = np.float32 if self.bits <= 16 else np.float64
-        values = parts.astype(wide)
+        wide: type[np.floating[Any]] = np.float32 if self.bits <= 16 else np.float64
+        values: np.ndarray = parts.astype(wide)
         if self.kind == "u":  # 8 bits: an RTL-SDR's zero lies between 127 and 128
             values -= wide(127.5 if self.bits == 8 else full + 1)
         return (values * wide(1 / (127.5 if self.kind == "u" and self.bits == 8 else full))).astype(np.float32)

@@ -40,7 +40,8 @@ def _header(file: BinaryIO, path: Path, size: int) -> tuple[SampleFormat, float,
     start = file.read(12)
     if len(start) < 12 or start[:4] not in (b"RIFF", b"RF64", b"BW64") or start[8:] != b"WAVE":
         raise RecordingError(f"{path}: is no WAV file; raw samples are read with --format and --sample-rate")
-    form, rate, long = None, 0, None
+    form: SampleFormat | None = None
+    rate, long = 0.0, None
     for _ in range(_CHUNKS):
         at = file.tell()
         head = file.read(8)

@@ -22,6 +22,9 @@ from phy.errors import CodecError
 
 _PRIMITIVE = {2: 0x7, 3: 0xB, 4: 0x13, 5: 0x25, 6: 0x43, 7: 0x89, 8: 0x11D}
 _FRAMES_AT_ONCE = 4  # their edge messages, 4 x 310 x 256 x 4 bytes, about fit the second-level cache
+_LOOK, _HOPE = 8, 0.01
+"""Every so many iterations a block is given up whose share of satisfied checks has not grown by so much (at first: over
+what chance gives): noise, or what a forged header claims, does not cost all iterations."""
 
 
 @functools.cache
@@ -157,13 +160,17 @@ class OuterCode:
             last = multiply(running, inverse(1 ^ self._ring_gain(ring), k), k)  # p = offset + gain p
         return np.concatenate([messages, parity.T], axis=1).astype(np.uint16)
 
-    def holds(self, messages: np.ndarray) -> np.ndarray:
-        """messages [F, N] to [F] bool: every check is satisfied."""
+    def satisfied(self, messages: np.ndarray) -> np.ndarray:
+        """messages [F, N] to [F] float: share of the checks that are satisfied."""
         sums = np.zeros((self.total - self.info, len(messages)), np.int64)
         for side in range(2):
             product = multiply(np.asarray(messages).T, self._weights[:, side, None], self.k)
             np.bitwise_xor.at(sums, self._checks_of[:, side], product)
-        return np.asarray(~sums.any(axis=0))
+        return np.asarray((sums == 0).mean(axis=0))
+
+    def holds(self, messages: np.ndarray) -> np.ndarray:
+        """messages [F, N] to [F] bool: every check is satisfied."""
+        return self.satisfied(messages) == 1
 
     def decode(self, posteriors: np.ndarray, iterations: int = 40) -> tuple[np.ndarray, np.ndarray]:
         """posteriors [F, N, 2^k] float32 of single messages to (messages [F, K] uint16, checks satisfied [F] bool)."""
@@ -183,9 +190,10 @@ class OuterCode:
         decided = prior.argmax(axis=2)
         good = self.holds(decided)
         active = np.flatnonzero(~good)
+        before = np.full(len(active), 1 / size + _HOPE)
         belief = prior[active]
         message = np.repeat(belief[:, :, None, :], 2, axis=2)  # [A, N, 2, size] to the checks
-        for _ in range(iterations):
+        for step in range(iterations):
             if len(active) == 0:
                 break
             flat = message.reshape(len(active), -1).take(into, axis=1)
@@ -202,9 +210,13 @@ class OuterCode:
             message = belief
             total = belief[:, :, 1] * answer[:, :, 1]
             decided[active] = total.argmax(axis=2)
-            done = self.holds(decided[active])
-            good[active[done]] = True
-            active, message = active[~done], message[~done]
+            share = self.satisfied(decided[active])
+            good[active[share == 1]] = True
+            go_on = share < 1
+            if (step + 1) % _LOOK == 0:
+                go_on &= share > before + _HOPE
+                before = np.maximum(before, share)
+            active, message, before = active[go_on], message[go_on], before[go_on]
         return decided.astype(np.uint16), good
 
 

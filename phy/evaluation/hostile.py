@@ -1,4 +1,4 @@
-"""Broken and forged frames: what a receiver must refuse, by cause, and survive."""
+"""Broken and forged frames, and signals without any: what a receiver must refuse, by cause, and survive."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import zlib
 from collections.abc import Iterator
 
 import numpy as np
+import scipy.signal
 
-from phy.channel.impairments import noise_variance, white_noise
+from phy.channel.impairments import frequency_offset, noise_variance, white_noise
 from phy.frame.frame import HEADER_BYTES
 from phy.frame.tx import modulate_headers
 from phy.modem.burst import BurstTransmitter
+from phy.modem.pulse import Pulse
 
 _PAYLOAD_SYMBOLS = 300
 
@@ -55,3 +57,16 @@ def hostile_streams(count: int, rng: np.random.Generator, batch: int = 200) -> I
             samples = np.clip(samples.real, -0.5, 0.5) + 1j * np.clip(samples.imag, -0.5, 0.5)
         with np.errstate(all="ignore"):
             yield white_noise(samples, noise_variance(12.0, 2), rng)
+
+
+def foreign_samples(name: str, size: int, k: int, rng: np.random.Generator) -> np.ndarray:
+    """Piece k of a signal that holds no frame: [size] complex64 of the kind named (a row of `false`)."""
+    if name.startswith("sine"):
+        return white_noise(frequency_offset(np.full(size, 100.0), 0.37, 0.37 * k * size), 1.0, rng)
+    if name.startswith("QPSK"):
+        symbols = np.exp(1j * np.pi / 2 * rng.integers(0, 4, size // 3 + 40))
+        return white_noise(Pulse(3, 0.5, 8).shape(symbols)[:size], 0.03, rng)
+    noise = white_noise(np.zeros(size), 1.0, rng)
+    if name.endswith("half band"):
+        return scipy.signal.lfilter(scipy.signal.firwin(63, 0.5), 1, noise).astype(np.complex64)
+    return noise

@@ -14,24 +14,21 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-import scipy.signal
 
 from phy.channel.impairments import (
     Impairments,
     clock_offset,
     drop_samples,
-    frequency_offset,
     multipath,
     noise_variance,
     white_noise,
 )
 from phy.errors import PhyError
-from phy.evaluation.hostile import hostile_streams
-from phy.evaluation.trials import Frames, Tally, image_frames, receive, run_trials, short_frames
-from phy.modem.pulse import Pulse, occupied_bandwidth, papr_db
+from phy.evaluation.hostile import foreign_samples, hostile_streams
+from phy.evaluation.trials import Frames, Tally, image_frames, print_table, receive, run_trials, short_frames
+from phy.modem.pulse import occupied_bandwidth, papr_db
 from phy.modem.short import SHORT_LAYOUT, ShortFormat
 from phy.modem.stream import StreamReceiver
 
@@ -71,14 +68,6 @@ def print_rows(row: str, frames: int | None = None, seed: int = 1) -> None:
         function(frames or count, np.random.default_rng(seed))
 
 
-def _table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
-    widths = [max(len(str(row[i])) for row in [columns, *rows]) for i in range(len(columns))]
-    print(f"\n{title}")
-    for row in [columns, ["-" * width for width in widths], *rows]:
-        print("  " + "  ".join(str(cell).rjust(width) for cell, width in zip(row, widths, strict=True)))
-    sys.stdout.flush()
-
-
 def _per(tally: Tally) -> str:
     return f"{tally.per:.2e} ({tally.sent - tally.right}/{tally.sent})"
 
@@ -97,7 +86,7 @@ def cfo(count: int, rng: np.random.Generator) -> None:
         for offset in (0.0, 0.1, 0.2, 0.3, -0.3):
             tally = run_trials(frames, _fixed(Impairments(cfo=offset), rng), noise_variance(snr, 2), rng)
             rows.append([name, f"{snr:.2f}", f"{offset:+.1f}", _per(tally), f"{np.std(tally.cfo):.1e}"])
-    _table("Carrier frequency offset", ["frame", "SNR dB", "CFO rad/sample", "PER", "CFO error, std"], rows)
+    print_table("Carrier frequency offset", ["frame", "SNR dB", "CFO rad/sample", "PER", "CFO error, std"], rows)
 
 
 def clock(count: int, rng: np.random.Generator) -> None:
@@ -110,7 +99,7 @@ def clock(count: int, rng: np.random.Generator) -> None:
             error = np.array(tally.clock_ppm) - ppm
             quality = f"{error.mean():+.1f} ± {error.std():.1f}"
             rows.append([frames.channel_uses, f"{snr:.1f}", f"{ppm:+.0f}", _per(tally), quality])
-    _table("Sample clock offset", ["channel uses", "SNR dB", "clock ppm", "PER", "estimate's error ppm"], rows)
+    print_table("Sample clock offset", ["channel uses", "SNR dB", "clock ppm", "PER", "estimate's error ppm"], rows)
 
 
 def _late_clock(ppm: float, rng: np.random.Generator) -> Callable[[np.ndarray, int], np.ndarray]:
@@ -140,7 +129,7 @@ def tdl(count: int, rng: np.random.Generator) -> None:
                 tally = run_trials(frames, _paths(chosen, delays), noise_variance(15.0, 2), rng, receiver=receiver)
                 output = f"{np.median(tally.snr_db or [np.nan]):.1f}"
                 rows.append([name, fading, "on" if equalise else "off", _per(tally), output])
-    _table(
+    print_table(
         "TDL-C, 300 ns, 10 Msps, 15 dB, one draw a frame",
         ["frame", "normalised", "equaliser", "PER", "median SNR out dB"],
         rows,
@@ -165,7 +154,7 @@ def false(count: int, rng: np.random.Generator) -> None:
         receivers = (StreamReceiver(), StreamReceiver(SHORT_LAYOUT, ShortFormat()))
         found, seconds = [0, 0], 0.0
         for k in range(max(1, round(millions * 1e6 / step))):
-            samples = _foreign(name, step, k, rng)
+            samples = foreign_samples(name, step, k, rng)
             begin = time.perf_counter()
             for i, receiver in enumerate(receivers):
                 found[i] += sum(frame.crc_ok for frame in receiver.push(samples))
@@ -175,20 +164,7 @@ def false(count: int, rng: np.random.Generator) -> None:
         refused = sum(one.refusals.total() for one in receivers)
         rows.append([name, f"{size:.2e}", *found, alarms, refused, f"{2 * size / seconds / 1e6:.1f}"])
     columns = ["input", "samples", "image frames", "short frames", "no burst behind", "refused", "Msps"]
-    _table("False frames, image and short receiver on the same samples", columns, rows)
-
-
-def _foreign(name: str, size: int, k: int, rng: np.random.Generator) -> np.ndarray:
-    """size samples of a signal that holds no frame, piece k of it."""
-    if name.startswith("sine"):
-        return white_noise(frequency_offset(np.full(size, 100.0), 0.37, 0.37 * k * size), 1.0, rng)
-    if name.startswith("QPSK"):
-        symbols = np.exp(1j * np.pi / 2 * rng.integers(0, 4, size // 3 + 40))
-        return white_noise(Pulse(3, 0.5, 8).shape(symbols)[:size], 0.03, rng)
-    noise = white_noise(np.zeros(size), 1.0, rng)
-    if name.endswith("half band"):
-        return scipy.signal.lfilter(scipy.signal.firwin(63, 0.5), 1, noise).astype(np.complex64)
-    return noise
+    print_table("False frames, image and short receiver on the same samples", columns, rows)
 
 
 def relock(count: int, rng: np.random.Generator) -> None:
@@ -208,7 +184,7 @@ def relock(count: int, rng: np.random.Generator) -> None:
             good += following in got
             hit += len(set(range(12)) - got)
         rows.append([f"{low} to {high}", trials, f"{100 * good / trials:.1f} %", f"{hit / trials:.2f}"])
-    _table(
+    print_table(
         "Lock after deleted samples, 10 dB",
         ["samples deleted", "holes", "next frame delivered", "frames lost a hole"],
         rows,
@@ -235,7 +211,7 @@ def delivery(count: int, rng: np.random.Generator) -> None:
         tally = run_trials(frames, impair, noise_variance(10.0, 2), rng)
         share = f"{100 * tally.right / tally.sent:.3f} %"
         rows.append([name, tally.sent, tally.right, share, f"{np.mean(tally.snr_db):.2f}", tally.extra, tally.wrong])
-    _table(
+    print_table(
         "Delivery at 10 dB with CFO, clock offset, delay and phase at once",
         ["frame", "sent", "delivered", "", "SNR estimate dB", "extra", "wrong"],
         rows,
@@ -270,7 +246,9 @@ def throughput(count: int, rng: np.random.Generator) -> None:
                     f"{len(samples) / processor / 1e6:.1f}",
                 ]
             )
-    _table("Receive throughput", ["input", "workers", "samples", "frames", "Msps wall", "Msps per processor"], rows)
+    print_table(
+        "Receive throughput", ["input", "workers", "samples", "frames", "Msps wall", "Msps per processor"], rows
+    )
 
 
 def short(count: int, rng: np.random.Generator, snrs: tuple[float, ...] = (1.0, 1.5, 1.75, 2.0, 2.5, 3.3)) -> None:
@@ -287,7 +265,7 @@ def short(count: int, rng: np.random.Generator, snrs: tuple[float, ...] = (1.0, 
         tally = run_trials(frames, impair, noise_variance(snr, 2), rng)
         points.append((snr, max(tally.per, 0.5 / tally.sent)))
         rows.append([f"{snr:.2f}", _per(tally), tally.detected, tally.wrong])
-    _table(
+    print_table(
         f"Short frame: 72 bytes in {size} samples, {frames.channel_uses} channel uses",
         ["SNR dB", "PER", "detected", "wrong"],
         rows,
@@ -309,7 +287,7 @@ def hostile(count: int, rng: np.random.Generator) -> None:
     rows = [["frames accepted", good]]
     rows += [[f"refused: {cause}", number] for cause, number in receiver.refusals.most_common()]
     rows += [[f"counted: {what}", number] for what, number in receiver.counts.most_common()]
-    _table(f"{count} forged and mutated frames in {sent} stretches", ["what", "number"], rows)
+    print_table(f"{count} forged and mutated frames in {sent} stretches", ["what", "number"], rows)
 
 
 ROWS: dict[str, tuple[Callable[[int, np.random.Generator], None], int]] = {

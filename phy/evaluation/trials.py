@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -139,3 +141,12 @@ def _count(
             tally.wrong += 1
     tally.detected += int(seen.sum())
     tally.right += int(right.sum())
+
+
+def print_table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
+    """Print rows below a title, columns aligned to the right."""
+    widths = [max(len(str(row[i])) for row in [columns, *rows]) for i in range(len(columns))]
+    print(f"\n{title}")
+    for row in [columns, ["-" * width for width in widths], *rows]:
+        print("  " + "  ".join(str(cell).rjust(width) for cell, width in zip(row, widths, strict=True)))
+    sys.stdout.flush()

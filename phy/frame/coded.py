@@ -22,18 +22,30 @@ from phy.frame.tx import scrambling
 OUTER_FLAG = 0x80  # of the header's codec id
 OUTER_SUFFIX = "+outer"  # of a codec's name
 _BLOCK = 128  # information messages of a block at most
+_CODES = 16  # codes that are kept
 _HOPELESS = 1.5  # noise per symbol (-1.8 dB) at which no payload of any codec can be decoded
 
 
-@functools.cache
-def plan(num_bytes: int, k: int) -> tuple[OuterCode, int]:
-    """(code of one block, blocks) for a body of num_bytes."""
+def sizes(num_bytes: int, k: int) -> tuple[int, int, int]:
+    """(information messages of a block, its coded messages, blocks) for a body of num_bytes; costs nothing."""
     if not 2 <= k <= 8:
         raise CodecError(f"the outer code needs a codec of 2 to 8 bits a message, got {k}")
     messages = messages_per_bytes(num_bytes, k)
     blocks = -(-messages // _BLOCK)
     info = max(8, -(-messages // blocks))
-    return OuterCode(k, info, 2 * info + 2), blocks
+    return info, 2 * info + 2, blocks
+
+
+@functools.lru_cache(maxsize=_CODES)
+def _code(k: int, info: int, total: int) -> OuterCode:
+    """Some 20 ms and 1 MiB each, so few are kept: a picture needs two."""
+    return OuterCode(k, info, total)
+
+
+def plan(num_bytes: int, k: int) -> tuple[OuterCode, int]:
+    """(code of one block, blocks) for a body of num_bytes."""
+    info, total, blocks = sizes(num_bytes, k)
+    return _code(k, info, total), blocks
 
 
 def named(name: str) -> tuple[Codec, bool]:
@@ -56,8 +68,8 @@ def meant(codec_id: int) -> tuple[Codec | None, bool]:
 
 def coded_symbols(num_bytes: int, codec: Codec) -> int:
     """Symbols of a coded body of num_bytes."""
-    code, blocks = plan(num_bytes, codec.k)
-    return code.total * blocks * codec.n
+    _, total, blocks = sizes(num_bytes, codec.k)
+    return total * blocks * codec.n
 
 
 def modulate_coded(bodies: np.ndarray, codec: Codec) -> np.ndarray:

@@ -33,7 +33,7 @@ _FIELDS = struct.Struct(">BBHHHI8s")
 
 # Why a frame was refused: the keys of every refusal counter.
 CAUSES = ("non_finite", "no_signal", "cut_off", "header_crc", "version", "kind", "unknown_codec", "impossible_length",
-          "payload_crc", "too_long")  # fmt: skip
+          "overlap", "new_length", "payload_crc", "too_long")  # fmt: skip
 
 
 class FrameRefused(FrameError):

@@ -115,11 +115,11 @@ class Framing:
         """
         if not head:
             raise LinkError("head must hold at least 1 byte, got 0")
-        group = self._group(Kind.HEAD, PREFIX.pack(len(body)) + head, HEAD_CODEC, HEAD_FRAGMENT, image_id, k_digest)
+        group = self.group(Kind.HEAD, PREFIX.pack(len(body)) + head, HEAD_CODEC, HEAD_FRAGMENT, image_id, k_digest)
         groups, count = [group] * self.head_repeats, 0
         sent: tuple[int, ...] = ()
         if body:
-            whole = self._group(Kind.BODY, body, self.codec, self.payload_bytes, image_id, k_digest)
+            whole = self.group(Kind.BODY, body, self.codec, self.payload_bytes, image_id, k_digest)
             count = len(whole)
             sent = tuple(range(count)) if chosen is None else tuple(sorted(set(chosen)))
             if sent and not 0 <= sent[0] <= sent[-1] < count:
@@ -130,7 +130,8 @@ class Framing:
         return ImageFrames(tuple(groups), image_id, count, sent)
 
     @staticmethod
-    def _group(kind: Kind, data: bytes, name: str, limit: int, image_id: int, k_digest: bytes) -> FrameGroup:
+    def group(kind: Kind, data: bytes, name: str, limit: int, image_id: int, k_digest: bytes) -> FrameGroup:
+        """Frames of one kind: ``data`` in payloads of at most ``limit`` bytes, in the codec of that name."""
         codec, coded = named(name)
         payloads = frame.split(data, limit)
         codec_id = codec.codec_id | (OUTER_FLAG if coded else 0)

@@ -5,12 +5,18 @@
 The search looks at every sample, inside frames too, at places fixed in the stream: the frames found do not depend on
 how the stream was cut, and a frame that follows a broken one is found like any other. The buffer holds what the oldest
 unfinished frame needs, and no more.
+
+Work is bounded by the samples, whatever headers say: a sample lies in at most ``DEPTH`` payloads that are demodulated
+(one transmitter's frames follow one another; two that collide still have a chance each). Where one header more claims
+it, the frame that began first is given up, so that a forged claim to a long stretch cannot keep out what follows it.
+Tables are made for every new length of a payload; a stream may bring ``NEW_LENGTHS`` at once and one more each
+``PER_LENGTH`` samples.
 """
 
 from __future__ import annotations
 
 import sys
-from collections import Counter
+from collections import Counter, OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -22,6 +28,9 @@ from phy.modem.burst import Layout
 from phy.modem.demodulator import BurstFrame, Demodulator, Found
 from phy.modem.sync import Acquired, Detector
 
+DEPTH = 2  # payloads that may claim one sample
+NEW_LENGTHS, PER_LENGTH = 8, 1 << 18  # payload lengths; [samples], 66 ms at 4 Msps
+_KNOWN_LENGTHS = 8  # that are no longer new
 _LARGEST = np.float32(1e8)  # magnitude of a component beyond which a sample is refused: its square must fit float32
 
 
@@ -83,6 +92,9 @@ class StreamReceiver:
         ] = []  # refused headers; forgotten if they turn out to lie inside a good frame
         self._good: list[tuple[int, int]] = []  # latest frames that are certain, start and end
         self._read: list[int] = []  # starts of the latest headers
+        self._lengths: OrderedDict[int, None] = OrderedDict()  # [symbols] of the latest payloads
+        self._new_lengths, self._credited = float(NEW_LENGTHS), 0  # that may come, as of this stream index
+        self._claims: list[Found] = []  # frames, decided or not, that may reach beyond the latest header
 
     @property
     def position(self) -> int:
@@ -206,8 +218,44 @@ class StreamReceiver:
             if one.header is None:
                 self._doubtful.append((one.start, one.cause or "header_crc"))
             elif all(abs(one.start - start) >= self.detector.window for start in self._read[-8:]):
-                self._pending.append(one)
+                self._claim(one)
                 self._read = [*self._read[-7:], one.start]
+
+    def _claim(self, one: Found) -> None:
+        """Queue a frame, and give up the first of those whose payloads cover its header, where they are too many.
+
+        A claim ends where a frame could already have been demodulated when a header behind it is read, so that what is
+        given up does not depend on how the stream was cut.
+        """
+        if not self.format.header_symbols:  # frames of one length, and preambles that a payload happens to resemble
+            self._pending.append(one)
+            return
+        if not self._affordable(one):
+            self.refusals["new_length"] += 1
+            return
+        self._pending.append(one)
+        late = self._demodulator.needed(self.format.look_ahead) + self.detector.row + self.detector.after
+        reach = one.start + late
+        self._claims = [c for c in self._claims if c.start + self.layout.num_samples(c.symbols) > reach]
+        self._claims.append(one)
+        if len(self._claims) > DEPTH:
+            first = self._claims.pop(0)
+            self._pending = [other for other in self._pending if other is not first]
+            self.refusals["overlap"] += 1
+
+    def _affordable(self, one: Found) -> bool:
+        """Whether a payload's length is a known one, or may be a new one now."""
+        earned = max(0, one.start - self._credited) / PER_LENGTH
+        self._new_lengths, self._credited = min(NEW_LENGTHS, self._new_lengths + earned), max(self._credited, one.start)
+        if one.symbols not in self._lengths:
+            if self._new_lengths < 1:
+                return False
+            self._new_lengths -= 1
+        self._lengths[one.symbols] = None
+        self._lengths.move_to_end(one.symbols)
+        if len(self._lengths) > _KNOWN_LENGTHS:
+            self._lengths.popitem(last=False)
+        return True
 
     def _read_payloads(self) -> list[BurstFrame]:
         ready: list[Found] = []

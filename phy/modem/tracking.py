@@ -91,7 +91,7 @@ def track(
     return Tracked(correction, cfo, noise.astype(np.float32), fit.astype(np.float32))
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=16)  # some MB each for the longest frames
 def _frequencies(where: bytes, max_cfo: float) -> tuple[np.ndarray, np.ndarray]:
     """(grid [G] rad/symbol, bank [K, G] complex64) of the search for the residual frequency; where: int64 positions."""
     positions = np.frombuffer(where, np.int64)
@@ -121,7 +121,7 @@ def _smooth(z: np.ndarray, where: np.ndarray, length: int, error: np.ndarray) ->
     return np.where(magnitude < 1e-3, np.complex64(1e-3), gain), freedom
 
 
-@functools.lru_cache(maxsize=128)
+@functools.lru_cache(maxsize=32)  # some MB each for the longest frames
 def _wiener(where: bytes, length: int, level: int) -> tuple[np.ndarray, float]:
     """Linear MMSE estimate of the gain at the knots, [K, knots] complex64, for an SNR of 3 level dB, and its degrees of
     freedom. The gain is a constant plus two Gaussian processes of standard deviation and length as in ``_WANDER``."""

@@ -20,7 +20,7 @@ from phy.errors import PhyError
 from privsc.cli import db, evaluate, models, phy, run, sweep, train, worker
 from privsc.cli.options import errors
 from privsc.cli.radio import commands as radio
-from privsc.cli.radio.environment import environment
+from privsc.cli.radio.environment import driver, environment
 from privsc.errors import Notice, PrivscError, RefusedError
 from privsc.threads import set_waiting_policy
 
@@ -55,11 +55,23 @@ app.add_typer(models.app, name="models")
 app.add_typer(phy.app, name="phy")
 app.add_typer(radio.app, name="radio")
 radio.app.command(epilog="Example: privsc radio environment > radio.sh")(environment)
+radio.app.command(epilog="Example: privsc radio driver")(driver)
 app.command(epilog="Example: privsc worker all --db K.db")(worker.worker)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code."""
+    """Run the command line and return its exit code.
+
+    What a command makes is for its owner alone, whatever the umask: K, photographs, recordings and figures of them.
+    """
+    mask = os.umask(0o077)
+    try:
+        return _run(arguments)
+    finally:
+        os.umask(mask)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     set_waiting_policy()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # every network is on this machine; nothing asks the hub
     warnings.showwarning = _notice

@@ -213,12 +213,18 @@ def _carrier(config: RunConfig, tx: str, bob: str, eve: str) -> Iterator[Carrier
 def demo(
     out: OutOption = Path("results/demo"),
     seed: SeedOption = 0,
+    chelsea: Annotated[
+        bool, typer.Option("--chelsea", help="Send a view of the very photograph that K is made of: easier than life.")
+    ] = False,
 ) -> None:
-    """The whole chain on a photograph of a cat that the Python dependencies carry; no download, no radio."""
-    from privsc.system.demo import NOTE, run_demo
+    """The whole chain on a photograph of a puppy that comes with the package; no download, no radio."""
+    from privsc.system import demo as demos
 
+    story = demos.chelsea(seed) if chelsea else demos.biscuit(seed)
     with stages() as stage:
-        rows = run_demo(out, seed, stage)
+        rows = demos.run_demo(out, story, seed, stage)
     console.print(receivers_table(rows))
-    console.print(f"[dim]{NOTE}[/dim]")
+    share = f"{100 * rows[0]['private_share']:.0f} % of the picture"
+    hidden = ", ".join(entity["name"] for entity in rows[0]["hidden"]) or "nobody"
+    console.print(f"hidden: {escape(hidden)}, {share}; [dim]{escape(story.note)}[/dim]")
     console.print(f"pictures: {escape(str(out / 'fig4.png'))}; figures: {escape(str(out / 'report.json'))}")

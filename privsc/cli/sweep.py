@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from privsc.cli.options import OutOption, console, stages
+from privsc.files import private_folder
 
 if TYPE_CHECKING:
     from privsc.experiments.spec import Experiment
@@ -74,7 +75,7 @@ def sweep(
 
     with sweeps.alone_in(out) as folder:
         place = folder / "cache" if cache is None else cache
-        place.mkdir(parents=True, exist_ok=True)
+        private_folder(place)
         sweeps.remove_partial(place)
         with stages() as stage, _about(experiment):
             plan = sweeps.make_plan(plan_of, place, stage)

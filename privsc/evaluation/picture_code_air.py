@@ -65,11 +65,11 @@ def over_the_air(
     framing, features = SemanticFrames(), code.model.config.features
     symbols = framing.symbols(rate, height, width, visible_blocks(None, height, width), features)
     head, body = encode_picture(code, picture, None, symbols)
-    groups = framing.to_symbols(head.to_bytes(), body, image_id=seed % 65536, k_digest=_DIGEST)
+    groups = framing.groups(head.to_bytes(), body, image_id=seed % 65536, k_digest=_DIGEST)
     waveform = BurstWaveform()
     sent = waveform.send(groups)
     samples = make_channel(channel, snr_db=snr_db, seed=seed)(sent.iq, sent.starts)
-    frames = waveform.receive(samples, np.empty(0, np.int64), Counter())
+    frames = list(waveform.receive(samples, Counter()))
     ratio, sent_frames = sent.channel_uses / picture.size, len(groups[-1])
     received = head_of(frames)
     if received is None:

@@ -20,6 +20,7 @@ from privsc.errors import DatabaseError, EntityError, ExperimentError
 from privsc.experiments.provenance import Identities
 from privsc.experiments.spec import Experiment
 from privsc.experiments.subjects import Subject, sha256
+from privsc.files import private_folder
 from privsc.knowledge.database import Database
 from privsc.system.build import Choice
 
@@ -92,7 +93,7 @@ def enrol_one(enrolment: Enrolment) -> None:
     target = Path(enrolment.target)
     if target.is_file():
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(target.parent)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         create = Database.create(partial, enrolment.identities.encoder, enrolment.identities.text)
@@ -118,7 +119,7 @@ def join(parts: Sequence[Enrolment], cache: Path) -> Path:
     target = cache / "k" / f"{_digest([Path(part.target).stem for part in parts])}.db"
     if target.is_file():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(target.parent)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         with Database.create(partial, identities.encoder, identities.text) as db, db.transaction():

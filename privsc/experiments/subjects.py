@@ -15,7 +15,7 @@ import numpy as np
 from privsc.datasets.subjects import class_words, photos_folder
 from privsc.errors import EntityError, ExperimentError, Notice, PhotoError
 from privsc.experiments.spec import Experiment, key_path
-from privsc.files import write_atomic
+from privsc.files import private_folder, write_atomic
 from privsc.images.photo_io import encode_png
 from privsc.images.photo_search import Found, split_folder
 from privsc.knowledge.entity import check_name
@@ -137,7 +137,7 @@ def _built_in(cache: Path) -> Path:
     root = cache / "built-in"
     for name, load, _, _ in ENTITIES:
         folder = root / name
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         if (folder / f"{VIEWS:02d}.png").is_file():  # written last
             continue
         photo = load()

@@ -146,9 +146,20 @@ class Guard:
         """Components of a mask [H, W] that a point lies on, and those that all but touch them."""
         return keep_prompted(mask, points)
 
-    def hint(self, image: NDArray[np.uint8], region: NDArray[np.bool_], entity: Entity) -> Any:
-        """How a sample of S_k lies over an entity in HWC uint8, as ``fit`` says; None without it."""
-        return None if self._fit is None else self._fit(image, region, entity)
+    def hint(
+        self,
+        image: NDArray[np.uint8],
+        region: NDArray[np.bool_],
+        entity: Entity,
+        removed: NDArray[np.bool_] | None = None,
+    ) -> Any:
+        """How a sample of S_k lies over an entity in HWC uint8, as ``fit`` says; None without it.
+
+        Args:
+            region: [H, W] bool, its silhouette.
+            removed: [H, W] bool, what is taken out for it, None where that is the silhouette.
+        """
+        return None if self._fit is None else self._fit(image, region, entity, removed)
 
     def rank(
         self, image: NDArray[np.uint8], entities: Sequence[Entity], mask: NDArray[np.bool_] | None = None

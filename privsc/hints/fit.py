@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from privsc.hints.apply import MARGIN, _grid, sample_frame
+from privsc.hints.apply import MARGIN, _grid, frame_in_photo, sample_frame
 from privsc.hints.pose_hint import GRID, PoseHint
 from privsc.images.regions import Box, crop_box, extend_into, region_box, resize, resize_mask
 from privsc.knowledge.entity import Entity
@@ -74,12 +74,13 @@ class _State:
 
 
 def _fit(
-    source: torch.Tensor, target: torch.Tensor, state: _State, steps: int, blur: float, bend: bool
+    source: torch.Tensor, target: torch.Tensor, state: _State, steps: int, blur: float, bend: bool, area: float = 1.0
 ) -> torch.Tensor:
     """Gradient descent on ``state`` in place; the last error [N].
 
     source [N, 4, S, S] and target [1, 4, S, S], as ``_plane`` makes them. The error is the mean squared colour error
-    over the region, a price for pixels the silhouette leaves bare, and a price for bending and relighting.
+    over the region, a price for pixels the silhouette leaves bare, and a price for bending and relighting. area: of the
+    target's frame, in units of the region's own, which a sample that fits it as it is covers.
     """
     moving = [state.matrix, state.gain, state.offset] + ([state.flow] if bend else [])
     for value in moving:
@@ -104,7 +105,7 @@ def _fit(
         bare = ((1 - seen[:, 3:]) * weight).sum((1, 2, 3)) / weight.sum()
         spill = (seen[:, 3:] * (1 - weight)).sum((1, 2, 3)) / weight.sum()
         size = state.matrix[:, 0, 0] * state.matrix[:, 1, 1] - state.matrix[:, 0, 1] * state.matrix[:, 1, 0]
-        zoom = 0.04 * size.abs().clamp(min=1e-3).log().square()
+        zoom = 0.04 * (size.abs() / area).clamp(min=1e-3).log().square()
         light = 0.03 * (state.gain.square() + state.offset.square()).sum((1, 2, 3))
         error = colour + BARE * bare + SPILL * spill + zoom + light
         if bend:
@@ -142,19 +143,24 @@ def fit_pose(
     image: NDArray[np.uint8],
     region: NDArray[np.bool_],
     samples: Sequence[tuple[NDArray[np.uint8], NDArray[np.bool_]]],
+    removed: NDArray[np.bool_] | None = None,
 ) -> PoseHint | None:
     """The hint for one region.
 
     Args:
         image: S, [H, W, 3] uint8.
-        region: [H, W] bool, the part of M that belongs to this entity.
+        region: [H, W] bool, the entity's silhouette.
         samples: (photograph, silhouette) of each sample of S_k.
+        removed: [H, W] bool, the part of M that belongs to this entity, where it is wider than the silhouette: the
+            hint is relative to it, so that its box says no more than the gap does.
 
     Returns:
-        The hint as a receiver will read it (values rounded), None where no sample has a silhouette.
+        The hint as a receiver will read it (values rounded), None where no sample has a silhouette or the gap is so
+        much wider that the map does not fit the format.
     """
     height, width = region.shape
-    box = crop_box(region_box(region), width, height, MARGIN)
+    own = crop_box(region_box(region), width, height, MARGIN)
+    box = own if removed is None else crop_box(region_box(removed | region), width, height, MARGIN)
     usable = [n for n, (_, silhouette) in enumerate(samples[:128]) if silhouette.any()]
     if not usable:
         return None
@@ -170,27 +176,50 @@ def fit_pose(
     matrix = torch.stack([torch.stack([cos, -sin, zero], 1), torch.stack([sin, cos, zero], 1)], 1)
     count = len(candidates)
     state = _State(matrix, torch.zeros(count, 2, GRID, GRID), torch.zeros(count, 3, 1, 1), torch.zeros(count, 3, 1, 1))
-    source, target = planes(COARSE, candidates), _plane(image, region, box, COARSE)[None]
+    source, target = planes(COARSE, candidates), _plane(image, region, own, COARSE)[None]
     error = _fit(source, target, state, COARSE_STEPS, 3.0, bend=False)
     best = _best_of_each(error, candidates)
     state, finalists = state.take(best), [candidates[int(n)] for n in best]
+    state.matrix, area = _seen_from(state.matrix, own, box)
     source, target = planes(FINE, finalists), _plane(image, region, box, FINE)[None]
-    error = _fit(source, target, state, FINE_STEPS, 3.0, bend=True) + ALIKE * _unlikeness(source, target, state)
+    error = _fit(source, target, state, FINE_STEPS, 3.0, bend=True, area=area) + ALIKE * _unlikeness(
+        source, target, state
+    )
     error += MIRRORED * torch.tensor([float(mirrored) for _, mirrored in finalists])
     chosen = int(error.argmin())
     number, mirrored = finalists[chosen]
+    scale, shift = frame_in_photo(samples[number][1], mirrored)
+    placed: NDArray[np.float32] = state.matrix[chosen].numpy() * scale[:, None]
+    placed[:, 2] += shift
     hint = PoseHint(
         number,
         mirrored,
         box,
-        state.matrix[chosen].numpy(),
-        state.flow[chosen].numpy(),
+        placed,
+        state.flow[chosen].numpy().clip(-0.49, 0.49) * scale[:, None, None],
         state.gain[chosen].exp().flatten().numpy(),
         state.offset[chosen].flatten().numpy(),
     )
+    if not hint.fits():
+        return None
     return PoseHint.from_bytes(hint.to_bytes())
 
 
-def fit_hint(image: NDArray[np.uint8], region: NDArray[np.bool_], entity: Entity) -> PoseHint | None:
-    """How a sample of S_k lies over an entity in HWC uint8; None where no sample has a silhouette."""
-    return fit_pose(image, region, sample_pairs(entity))
+def _seen_from(matrix: torch.Tensor, own: Box, box: Box) -> tuple[torch.Tensor, float]:
+    """Maps [N, 2, 3] from coordinates of one box to maps from those of another, and how much larger that one is."""
+    sides = [own[2] - own[0], own[3] - own[1]]
+    scale = torch.tensor([(box[2] - box[0]) / sides[0], (box[3] - box[1]) / sides[1]])
+    shift = torch.tensor([(box[k] + box[k + 2] - own[k] - own[k + 2]) / sides[k] for k in (0, 1)])
+    linear = matrix[:, :, :2]
+    moved = (linear @ shift + matrix[:, :, 2])[:, :, None]
+    return torch.cat([linear * scale, moved], dim=2), float(scale.prod())
+
+
+def fit_hint(
+    image: NDArray[np.uint8],
+    region: NDArray[np.bool_],
+    entity: Entity,
+    removed: NDArray[np.bool_] | None = None,
+) -> PoseHint | None:
+    """How a sample of S_k lies over an entity in HWC uint8, as `fit_pose`."""
+    return fit_pose(image, region, sample_pairs(entity), removed)

@@ -29,8 +29,8 @@ class PoseHint:
     Attributes:
         sample: number of the sample in S_k, below 128.
         mirrored: whether it is mirrored first.
-        box: the square-ish frame around the region, x0, y0, x1, y1 [pixels of the picture].
-        matrix: [2, 3] float32, from the frame's coordinates in [-1, 1] to those of the sample's own frame.
+        box: the square-ish frame around the removed region, whatever its shape, x0, y0, x1, y1 [pixels].
+        matrix: [2, 3] float32, from the box's coordinates in [-1, 1] to those of the sample's whole photograph.
         flow: [2, GRID, GRID] float32, displacements added to that, interpolated bicubically; |flow| < 0.5.
         gain, offset: [3] float32, light: colour * gain + offset, colours in [-1, 1].
     """
@@ -49,6 +49,10 @@ class PoseHint:
         matrix = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
         flow = np.zeros((2, GRID, GRID), np.float32)
         return cls(0, False, box, matrix, flow, np.ones(3, np.float32), np.zeros(3, np.float32))
+
+    def fits(self) -> bool:
+        """Whether the map lies in the format's range; one that does not would be cut to another map."""
+        return bool(np.abs(self.matrix).max() * _MATRIX <= 32767 and np.abs(self.flow).max() * _FLOW <= 127)
 
     def to_bytes(self) -> bytes:
         """SIZE bytes; values are rounded to the format's steps."""

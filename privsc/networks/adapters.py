@@ -95,7 +95,8 @@ def expected_shapes(unet: UNet2DConditionModel, rank: int, targets: tuple[str, .
         if not any(name == target or name.endswith(f".{target}") for target in targets):
             continue
         if isinstance(layer, torch.nn.Linear):
-            down, up = (rank, layer.in_features), (layer.out_features, rank)
+            down: tuple[int, ...] = (rank, layer.in_features)
+            up: tuple[int, ...] = (layer.out_features, rank)
         elif isinstance(layer, torch.nn.Conv2d):
             down = (rank, layer.in_channels // layer.groups, *layer.kernel_size)
             up = (layer.out_channels, rank, 1, 1)

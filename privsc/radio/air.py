@@ -130,6 +130,8 @@ class Air:
             elif kind == "statistics":
                 self.told[who] = fields
                 self._on_statistics(who, fields)
+            elif kind == "error":
+                raise StationError(fields["message"])
             elif kind == "gap" and who == BOB:
                 self.gaps.append({key: fields[key] for key in ("at", "lost", "why")})
 

@@ -19,6 +19,7 @@ from hardware.errors import ProfileError
 from hardware.process.client import Station
 from hardware.profiles.profile import Profile
 from privsc.radio.air import Air
+from privsc.radio.habits import HABITS
 from privsc.radio.setup import BOB, Setup
 
 _BACKGROUND = 1 << 17  # [samples]
@@ -26,7 +27,8 @@ _SETTLE = 0.6  # [s] from the start of a transmission until it surely is on the 
 
 # Faults that --inject makes on the virtual radio, and the stage at which the doctor should find each.
 INJECTIONS = {
-    "silent": "energy", "wrong-frequency": "energy", "preamble": "preamble", "cfo": "frequency", "clock": "clock",
+    "silent": "energy", "wrong-frequency": "energy", "preamble": "preamble", "dc": "preamble",
+    "swapped-iq": "preamble", "cfo": "frequency", "clock": "clock",
     "clipping": "clipping", "agc": "clipping", "overflow": "overflow", "drop": "continuity",
     "underflow": "transmitter", "header": "header", "payload": "payload", "crc": "crc", "noise": "payload",
 }  # fmt: skip
@@ -34,6 +36,7 @@ _CLOCK_PPM = 600.0
 _CLOCK_TEST = 40.0  # carrier / sample rate: so low that these ppm are no frequency offset to speak of (0.15 rad/sample)
 
 
+DC_AMPLITUDE, DC_SPIKE = 0.3, 0.5  # 0.5 is more than 6 dB above a signal whose peak is 0.3
 _NOISE_SNR, _CLEAN_SNR = 1.0, 20.0  # [dB] of the virtual radio: headers are read at the former, payloads are not
 
 
@@ -42,7 +45,7 @@ def injected(setup: Setup, fault: str | None) -> Setup:
     if fault is None:
         return setup
     if fault not in INJECTIONS:
-        raise ProfileError(f"--inject: must be one of {', '.join(INJECTIONS)}; got {fault!r}")
+        raise ProfileError(f"--inject: must be one of {', '.join([*INJECTIONS, *HABITS])}; got {fault!r}")
     if setup.sender is None or not (setup.sender.virtual and setup.bob.virtual):
         raise ProfileError(f"--inject: faults are only made in virtual radios; got {setup.bob.name}")
     sender, bob = setup.sender, setup.bob
@@ -64,6 +67,15 @@ def injected(setup: Setup, fault: str | None) -> Setup:
         assert sender.tx is not None
         sender = replace(sender, tx=replace(sender.tx, gain=10.0))
         bob = sender if one else bob
+    elif fault == "dc":
+        assert sender.tx is not None and bob.rx is not None
+        device = {**bob.device, "dc_i": f"{DC_SPIKE:g}"}
+        bob = replace(bob, device=device, rx=replace(bob.rx, dc_correction=False))  # a device that has none
+        sender = replace(bob if one else sender, tx=replace(sender.tx, amplitude=DC_AMPLITUDE))
+        bob = sender if one else bob
+    elif fault == "swapped-iq":
+        bob = replace(bob, device={**bob.device, "fault_swap_iq": "true"})
+        sender = bob if one else sender
     elif fault == "clipping":
         assert bob.rx is not None
         bob = replace(bob, rx=replace(bob.rx, gain=60.0))

@@ -75,7 +75,7 @@ def heard_again(
 
     told: dict[str, Any]
     with Station(hear) as station:
-        common = {"source": recording.source.as_dict(), "recorded": recording.sample_rate}
+        common: dict[str, Any] = {"source": recording.source.as_dict(), "recorded": recording.sample_rate}
         rate, found = _signal_rate(recording, options, correction, common, station)
         told = station.ask(
             "replay", **common, signal=rate, most=most, front_end=correction.as_dict(),

@@ -176,9 +176,13 @@ class Transmitter:
         known = {entity.index: entity for entity in self.database.entities()}
         poses: list[PoseHint] = []
         for detection in detections:
-            region = detection.mask if detection.silhouette is None else detection.silhouette
-            nobody = PoseHint.none(detection.box) if detection.suspect else None
-            pose = nobody or self.guard.hint(image, region, known[detection.index])
+            pose: PoseHint | None
+            if detection.suspect:
+                pose = PoseHint.none(detection.box)
+            elif detection.silhouette is None:
+                pose = self.guard.hint(image, detection.mask, known[detection.index])
+            else:  # the hint must not tell a silhouette that the gap hides
+                pose = self.guard.hint(image, detection.silhouette, known[detection.index], detection.mask)
             if pose is None:
                 return []
             poses.append(pose)

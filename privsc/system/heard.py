@@ -68,7 +68,8 @@ def read(reception: Reception, k_digest: bytes | None = None, grey_size: tuple[i
     Nothing that was received raises: a head or body that cannot be read gives a grey image and the reason.
     """
     image = reception.best(k_digest)
-    head, failure, exact_only = None, "the head of the payload was lost", False
+    failure: str | None = "the head of the payload was lost"
+    head, exact_only = None, False
     if image is not None and image.head is not None:
         try:
             head, failure = payload.Head.from_bytes(image.head), None

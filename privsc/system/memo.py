@@ -116,9 +116,9 @@ class RememberingGuard:
             lambda: self._guard(image, entities, **options), image, _who(entities), sorted(options.items())
         )
 
-    def hint(self, image: np.ndarray, region: np.ndarray, entity: Entity) -> Any:
+    def hint(self, image: np.ndarray, region: np.ndarray, entity: Entity, removed: np.ndarray | None = None) -> Any:
         """As Guard.hint."""
-        return self._hinted.of(lambda: self._guard.hint(image, region, entity), image, region, entity)
+        return self._hinted.of(lambda: self._guard.hint(image, region, entity, removed), image, region, entity, removed)
 
     def rank(self, image: np.ndarray, entities: Sequence[Entity], mask: np.ndarray | None = None) -> Any:
         """As Guard.rank."""
@@ -148,7 +148,7 @@ class RememberingRecovery:
         self,
         received: np.ndarray,
         region: np.ndarray,
-        entities: Sequence[Entity] | None,
+        entities: Sequence[Entity | None] | None,
         *,
         progress: Any = None,
         **options: Any,

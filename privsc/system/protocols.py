@@ -41,10 +41,24 @@ class Knowledge(Protocol):
 class GuardLike(Protocol):
     """Finds entities of K and removes them (`privsc.guard.guard.Guard`)."""
 
+    @property
+    def identity(self) -> str:
+        """Of its image encoder, as K remembers it."""
+        ...
+
     def __call__(self, image: NDArray[np.uint8], entities: Sequence[Entity]) -> GuardResult: ...
 
-    def hint(self, image: NDArray[np.uint8], region: NDArray[np.bool_], entity: Entity) -> PoseHint | None:
-        """How a sample of S_k lies over an entity; None for no hint."""
+    def hint(
+        self,
+        image: NDArray[np.uint8],
+        region: NDArray[np.bool_],
+        entity: Entity,
+        removed: NDArray[np.bool_] | None = None,
+    ) -> PoseHint | None:
+        """How a sample of S_k lies over an entity of silhouette `region`; None for no hint.
+
+        `removed` is what is taken out for it, None where that is the silhouette.
+        """
         ...
 
     def rank(

@@ -11,6 +11,7 @@ GREY = 128  # what stands for an image of which nothing arrived
 _AROUND = ((0, 1), (1, 0), (0, 0), (0, 2), (2, 1), (1, 2), (2, 2), (2, 0))
 _PAIR_WEIGHT = np.array([1, 1, 0.25, 0.25], np.float32)[:, None]
 _LIKE = 8.0
+_AT_ONCE = 1 << 18  # places that are filled at once, some 30 MB of working memory
 
 
 def conceal(image: np.ndarray, lost: np.ndarray) -> np.ndarray:
@@ -43,9 +44,18 @@ def conceal(image: np.ndarray, lost: np.ndarray) -> np.ndarray:
 
 def _fill_rim(plane: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Fill, in place, each unknown sample that has a known one among its eight neighbours; [H, W] bool known now."""
-    rows, columns = np.nonzero(~known)
-    padded, inside = np.pad(plane.astype(np.float32), 1), np.pad(known, 1)
-    values = np.stack([padded[rows + dy, columns + dx] for dy, dx in _AROUND])  # [8, n]
+    rim = ndimage.binary_dilation(known, np.ones((3, 3), bool)) & ~known
+    rows, columns = np.nonzero(rim)
+    padded, inside = np.pad(plane, 1), np.pad(known, 1)
+    for first in range(0, len(rows), _AT_ONCE):
+        part = slice(first, first + _AT_ONCE)
+        plane[rows[part], columns[part]] = _filled(padded, inside, rows[part], columns[part])
+    return known | rim
+
+
+def _filled(padded: np.ndarray, inside: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Values [n] uint8 at n places that each have a known neighbour; padded [H + 2, W + 2] uint8, inside bool."""
+    values = np.stack([padded[rows + dy, columns + dx] for dy, dx in _AROUND]).astype(np.float32)  # [8, n]
     there = np.stack([inside[rows + dy, columns + dx] for dy, dx in _AROUND])  # [8, n]
     a, b = values[:4], values[4:]  # opposite neighbours
     weight = _PAIR_WEIGHT * (there[:4] & there[4:]) / (np.abs(a - b) + _LIKE) ** 2  # [4, n]
@@ -54,8 +64,4 @@ def _fill_rim(plane: np.ndarray, known: np.ndarray) -> np.ndarray:
     count = there.sum(axis=0)  # [n]
     ranked = np.sort(np.where(there, values, 256), axis=0)
     median = ranked[np.maximum(count - 1, 0) // 2, np.arange(len(rows))]
-    some = count > 0
-    plane[rows[some], columns[some]] = np.rint(np.where(total > 0, mean, median)[some]).astype(np.uint8)
-    now_known = known.copy()
-    now_known[rows[some], columns[some]] = True
-    return now_known
+    return np.rint(np.where(total > 0, mean, median)).astype(np.uint8)

@@ -22,11 +22,12 @@ VERSIONS = (1, 2)
 CODINGS = ("pixels", "webp", "avif", "jpeg")  # the number on the air is the place in this tuple
 MAX_SIDE = 16_384  # [px]
 MAX_PIXELS = 16_000_000  # [px]
+MAX_CODED_BYTES = 4  # [bytes] a pixel of a coded body, beyond a container's own
 MAX_INDICES = 32
 MAX_DIM = 4096
 MAX_SECTION = 65_535  # [bytes]
 
-INDICES, MASK, BOXES, VECTORS, POSES = 1, 2, 3, 4, 5  # kinds of section
+INDICES, MASK, BOXES, VECTORS, POSES = 1, 2, 3, 4, 6  # kinds of section; 5 were hints of an older version
 NAMES = {INDICES: "indices", MASK: "mask", BOXES: "boxes", VECTORS: "embedding", POSES: "pose hints"}
 
 _FIXED = struct.Struct("<BBHHIB")  # version, coding, width, height, body length, number of regions
@@ -175,6 +176,12 @@ class Head:
         if self.coding == "pixels" and self.body_length != samples:
             raise PayloadError(
                 f"{self.width}x{self.height} pixels need a body of {samples} bytes; the head names {self.body_length}"
+            )
+        most = MAX_CODED_BYTES * self.width * self.height + MAX_SECTION
+        if self.coding != "pixels" and not 1 <= self.body_length <= most:
+            raise PayloadError(
+                f"a {self.coding} image of {self.width}x{self.height} pixels has a body of 1 to {most} bytes; the head "
+                f"names {self.body_length}"
             )
         if self.coding != "pixels" and self.regions:
             raise PayloadError(f"embeddings travel with the coding pixels only; got {self.coding}")

@@ -50,17 +50,26 @@ def decode_outline(data: bytes, height: int, width: int) -> NDArray[np.bool_]:
         raise PayloadError("the mask in the payload is damaged and cannot be inflated; send it again") from error
     if not inflate.eof or inflate.unused_data or len(planes) % 2 or len(planes) < 2 * height:
         raise PayloadError(f"the mask in the payload is not one of {width}x{height} pixels; the sender is at fault")
-    zigzag = np.frombuffer(planes, np.uint8).reshape(2, -1).T.copy().view("<u2")[:, 0].astype(np.int64)
-    numbers = np.where(zigzag % 2, -(zigzag + 1) // 2, zigzag // 2)
-    counts, moved = numbers[:height], numbers[height:]
-    if counts.min() < 0 or counts.sum() != len(moved) or (counts % 2).any():
+    words = np.frombuffer(planes, np.uint8).reshape(2, -1).T.copy().view("<u2")[:, 0]
+    counts = _signed(words[:height])
+    adds_up = counts.sum(dtype=np.int64) == len(words) - height
+    if counts.min() < 0 or counts.max() > width + 1 or not adds_up or (counts % 2).any():
         raise PayloadError("the rows of the mask in the payload do not add up; the sender is at fault")
-    steps = np.zeros((height, width + 1), np.int64)
+    moved = _signed(words[height:])
+    steps = np.zeros((height, width + 1), np.uint8)
     above = np.zeros(0, np.int64)
-    for row, part in enumerate(np.split(moved, np.cumsum(counts)[:-1])):
+    ends = np.cumsum(counts, dtype=np.int64)
+    for row, (first, last) in enumerate(zip(ends - counts, ends, strict=True)):
+        part = moved[first:last].astype(np.int64)
         crossings = above + part if len(part) == len(above) else np.cumsum(part)
         if len(crossings) and (crossings[0] < 0 or crossings[-1] > width or (np.diff(crossings) <= 0).any()):
             raise PayloadError(f"row {row} of the mask in the payload leaves the picture; the sender is at fault")
         steps[row, crossings] = 1
         above = crossings
-    return np.cumsum(steps[:, :width], axis=1) % 2 == 1
+    return np.cumsum(steps[:, :width], axis=1, dtype=np.uint8) % 2 == 1  # 256 is even: the sum may wrap
+
+
+def _signed(words: NDArray[np.uint16]) -> NDArray[np.int32]:
+    """Zigzag numbers back to signed ones."""
+    wide = words.astype(np.int32)
+    return np.where(wide % 2, -(wide + 1) // 2, wide // 2).astype(np.int32)

@@ -31,6 +31,9 @@ from privsc.transport.outline import decode_outline, encode_outline
 __all__ = ["CODINGS", "GREY", "MAX_PIXELS", "MAX_SIDE", "Head", "Received", "available_codings", "conceal", "decode",
            "encode", "grey"]  # fmt: skip
 
+FREE_PIXELS = 1 << 20  # [px] that are shown however little of them arrived
+PIXELS_PER_BYTE = 64  # [px] beyond that for each byte that arrived: memory and time follow what came, not what was said
+
 
 @dataclass(frozen=True)
 class Received:
@@ -138,6 +141,7 @@ def decode(head: bytes, body: bytes, ok: Sequence[bool] | np.ndarray | None = No
     if len(body) > fields.body_length:
         raise PayloadError(f"the body has {len(body)} bytes, its head names {fields.body_length}")
     shape = (fields.height, fields.width, 3)
+    _check_arrived(fields, int(arrived.sum()))
     mask = None if fields.mask is None else decode_outline(fields.mask, fields.height, fields.width)
     poses = _poses(fields)
     if fields.coding == "pixels":
@@ -156,6 +160,16 @@ def decode(head: bytes, body: bytes, ok: Sequence[bool] | np.ndarray | None = No
             "raise the SNR or send it with the coding 'pixels'"
         )
     return Received(_decode_file(body, fields), fields.indices, np.zeros(shape, bool), mask, fields.boxes, poses=poses)
+
+
+def _check_arrived(fields: Head, arrived: int) -> None:
+    """Refuse a picture that is large and of which next to nothing came."""
+    most = max(FREE_PIXELS, PIXELS_PER_BYTE * arrived)
+    if fields.coding == "pixels" and fields.height * fields.width > most:
+        raise PayloadError(
+            f"{arrived} bytes arrived of a picture of {fields.width}x{fields.height} pixels, enough for {most} pixels "
+            "at most; send it again or raise the SNR"
+        )
 
 
 def _poses(fields: Head) -> tuple[PoseHint, ...]:

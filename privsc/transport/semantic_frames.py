@@ -15,11 +15,11 @@ import numpy as np
 
 from phy.codec.codec import Codec, shipped
 from phy.frame import frame
-from phy.frame.coded import OUTER_FLAG
+from phy.frame.coded import OUTER_FLAG, OUTER_SUFFIX
 from phy.frame.format import ImageFormat
 from phy.frame.frame import Header, Kind
+from phy.frame.framing import HEAD_FRAGMENT, FrameGroup, Framing
 from phy.frame.received import ReceivedFrame
-from phy.frame.tx import with_training
 from phy.modem.burst import Layout
 from privsc.errors import PayloadError, WeightsError
 from privsc.networks.picture_code_file import PictureCodeFile
@@ -69,19 +69,11 @@ class SemanticFrames:
             )
         return max(fits)
 
-    def to_symbols(self, head: bytes, body: bytes, *, image_id: int, k_digest: bytes) -> list[np.ndarray]:
-        """Head and messages to groups of frame symbols, as ``phy.modem.waveform`` sends them."""
-        headers, payloads = _head_headers(head, image_id, k_digest), frame.split(head, _HEAD_FRAGMENT)
-        groups = [with_training(ImageFormat().modulate(headers, payloads))] * self.repeats
-        payloads = frame.split(body, self.payload_bytes)
-        codec = body_codec()
-        headers = frame.headers_for(
-            payloads, len(body), kind=Kind.BODY, codec_id=codec.codec_id, image_id=image_id, k_digest=k_digest
-        )
-        return [*groups, with_training(ImageFormat().modulate(headers, payloads))]
-
-
-_HEAD_FRAGMENT = 256
+    def groups(self, head: bytes, body: bytes, *, image_id: int, k_digest: bytes) -> list[FrameGroup]:
+        """Head and messages to groups of frames, as ``phy.modem.waveform`` sends them."""
+        part = Framing.group(Kind.HEAD, head, f"{HEAD_CODEC}{OUTER_SUFFIX}", HEAD_FRAGMENT, image_id, k_digest)
+        rest = Framing.group(Kind.BODY, body, BODY_CODEC, self.payload_bytes, image_id, k_digest)
+        return [*[part] * self.repeats, rest]
 
 
 def body_codec() -> Codec:
@@ -100,7 +92,7 @@ def check_points(code: PictureCodeFile) -> None:
 
 
 def _head_headers(head: bytes, image_id: int, k_digest: bytes) -> list[Header]:
-    payloads = frame.split(head, _HEAD_FRAGMENT)
+    payloads = frame.split(head, HEAD_FRAGMENT)
     codec_id = shipped(HEAD_CODEC).codec_id | OUTER_FLAG
     return frame.headers_for(
         payloads, len(head), kind=Kind.HEAD, codec_id=codec_id, image_id=image_id, k_digest=k_digest

@@ -31,7 +31,7 @@ class BoxGuard:
         masked = np.where(joint[:, :, None], 0, image).astype(np.uint8)
         return GuardResult(masked, joint, tuple(found))
 
-    def hint(self, image, region, entity):
+    def hint(self, image, region, entity, removed=None):
         return None
 
     def rank(self, image, entities, mask=None):
@@ -85,7 +85,7 @@ class HintingGuard(BoxGuard):
         super().__init__(boxes)
         self.given, self.regions = hint, []
 
-    def hint(self, image, region, entity):
+    def hint(self, image, region, entity, removed=None):
         self.regions.append(region)
         return self.given
 

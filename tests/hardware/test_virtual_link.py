@@ -10,11 +10,14 @@ import pytest
 
 from hardware import sigmf_io
 from hardware.errors import StationError
+from hardware.frontend.frontend import Correction
 from hardware.profiles.profile import load
 from hardware.recordings.opening import open_recording
 from phy.link import Link, compare
 from privsc.radio.air import Air, payload_digest
-from privsc.radio.examination import INJECTIONS, Examination, best_row, practise, sweep, user_profile
+from privsc.radio.examination import INJECTIONS, Examination, best_row, injected, practise, sweep, user_profile
+from privsc.radio.habits import HABITS, habits
+from privsc.radio.habits import exchange as exchange_frames
 from privsc.radio.loopback import save, set_noise
 from privsc.radio.replay import heard_again
 from privsc.radio.setup import BOB, EVE, Setup
@@ -166,3 +169,22 @@ def test_an_interrupt_ends_a_recording_in_order(tmp_path):
     recording = open_recording(tmp_path / "antenna")
     assert recording.samples > 0 and recording.fields["profile"] == "virtual-bob"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["antenna.sigmf-data", "antenna.sigmf-meta"]
+
+
+@pytest.mark.parametrize("name", list(HABITS))
+def test_habits_of_drivers_do_not_break_a_short_picture(name):
+    chosen = Setup(load("virtual", FAST), load("virtual-bob", FAST))
+    _, habit, told = next(habits(chosen, [name]))
+    assert told.fine(habit), told
+    assert told.seconds < 60
+
+
+@pytest.mark.parametrize("fault", ["dc", "swapped-iq"])
+def test_dc_and_exchanged_i_and_q_are_mended_while_it_receives(fault):
+    broken = injected(Setup(load("virtual", FAST), load("virtual-bob", FAST)), fault)
+    assert exchange_frames(broken).frames == 0
+    for _ in range(3):  # a busy computer may starve the transmitter
+        told = exchange_frames(broken, None, Correction("auto", "auto"))
+        if told.frames == told.sent:
+            break
+    assert told.frames == told.sent

@@ -46,6 +46,13 @@ def test_this_processor_is_timed_once_and_what_it_lacks_is_not_timed():
     found = compute.timing()
     assert compute.timing() is found
     assert found.native == (found.bfloat16 is not None) == (found.float32 is not None)
+    with torch.no_grad():  # where Algorithm 2 is estimated
+        assert compute._seconds(torch.float32) > 0
+
+
+def test_a_training_step_is_timed_where_gradients_are_off():
+    with torch.no_grad():
+        assert compute._seconds(torch.float32) > 0
 
 
 def test_the_environment_overrules_the_timing_and_forced_overrules_both(processor, monkeypatch):

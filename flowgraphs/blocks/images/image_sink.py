@@ -45,10 +45,12 @@ class image_sink(gr.basic_block):
 
 
 def write(target: Path, data: bytes) -> None:
-    """All or nothing."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """All or nothing, and for the owner alone: pictures of private entities."""
+    if not target.parent.is_dir():
+        target.parent.mkdir(0o700, parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.partial")
     try:
+        temporary.touch(0o600)
         temporary.write_bytes(data)
         temporary.replace(target)
     finally:

@@ -14,7 +14,8 @@ namespace zmqradio {
 namespace {
 
 const char *const kArguments[] = {"driver", "label", "serial", "rx", "tx", "latency_ms", "rx_buffer_ms", "tx_buffer_ms",
-                                  "tx_start_ms", "clock_shift_ms"};
+                                  "tx_start_ms", "clock_shift_ms", "tx_whole", "tx_samples", "tx_timeouts", "rx_timeouts",
+                                  "rx_stall"};
 
 std::string argument(const SoapySDR::Kwargs &args, const char *key, const std::string &otherwise)
 {
@@ -50,6 +51,16 @@ ZmqDevice::ZmqDevice(const SoapySDR::Kwargs &given) : args(given)
     receiverOptions.bufferMs = number("rx_buffer_ms", argument(args, "rx_buffer_ms", "250"), 1, 5000);
     transmitterOptions.bufferMs = number("tx_buffer_ms", argument(args, "tx_buffer_ms", "100"), 1, 5000);
     transmitterOptions.startMs = number("tx_start_ms", argument(args, "tx_start_ms", "10"), 0, 1000);
+    const auto count = [&](const char *key, double high) { return int64_t(number(key, argument(args, key, "0"), 0, high)); };
+    transmitterOptions.whole = size_t(count("tx_whole", 1 << 22));
+    transmitterOptions.samples = size_t(count("tx_samples", 1 << 24));
+    if (transmitterOptions.samples && transmitterOptions.samples < 64)
+        throw std::invalid_argument("zmq: tx_samples: must be 0 or at least 64; got '" + args.at("tx_samples") + "'");
+    if (transmitterOptions.samples && transmitterOptions.samples < 2 * transmitterOptions.whole)
+        throw std::invalid_argument("zmq: tx_samples: must be 0 or twice tx_whole; got '" + args.at("tx_samples") + "'");
+    transmitterOptions.timeouts = int(count("tx_timeouts", 1e6));
+    receiverOptions.timeouts = int(count("rx_timeouts", 1e6));
+    receiverOptions.stall = count("rx_stall", 1) != 0;
     const double shift = number("clock_shift_ms", argument(args, "clock_shift_ms", "0"), -1e9, 1e9);
     settings.set([&](Params &p) { p.seed = seedOf(receiverOptions.endpoint); });
     for (const auto &one : args) {
@@ -137,7 +148,10 @@ void ZmqDevice::closeStream(SoapySDR::Stream *stream)
     }
 }
 
-size_t ZmqDevice::getStreamMTU(SoapySDR::Stream *) const { return Receiver::kMtu; }
+size_t ZmqDevice::getStreamMTU(SoapySDR::Stream *stream) const
+{
+    return !isRx(stream) && transmitterOptions.whole ? transmitterOptions.whole : Receiver::kMtu;
+}
 
 int ZmqDevice::activateStream(SoapySDR::Stream *stream, int flags, long long timeNs, size_t numElems)
 {

@@ -177,6 +177,8 @@ int Receiver::activate(int flags, long long timeNs, size_t numElems)
     next = start;
     remaining = numElems ? int64_t(numElems) : -1;
     overflows = lostSamples = clipped = 0;
+    stalled = false;
+    timeoutsLeft = options.timeouts;
     agcDb = 30;
     active = true;
     return 0;
@@ -253,6 +255,8 @@ void Receiver::render(Sample *out, size_t count, const Params &params)
         for (size_t i = 0; i < count; i++) sum += std::complex<double>(out[i]);
         dcMean += sum / double(count) * 0.1;
     }
+    if (params.swapIq != 0)
+        for (size_t i = 0; i < count; i++) std::swap(x[2 * i], x[2 * i + 1]);
     clipped += over;
     const double level = 10 * std::log10(mean + 1e-30);
     rssi = level;
@@ -265,7 +269,8 @@ int Receiver::read(void *buffer, size_t count, int &flags, long long &timeNs, lo
     flags = 0;
     std::unique_lock<std::mutex> lock(mutex);
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::microseconds(timeoutUs);
-    if (!active || remaining == 0) {
+    if (!active || remaining == 0 || stalled || timeoutsLeft > 0) {
+        timeoutsLeft = std::max(0, timeoutsLeft - 1);
         changed.wait_until(lock, deadline, [this] { return bool(stop); });
         return SOAPY_SDR_TIMEOUT;
     }
@@ -292,6 +297,7 @@ int Receiver::read(void *buffer, size_t count, int &flags, long long &timeNs, lo
         skip(lost, params);
         overflows++;
         lostSamples += uint64_t(lost);
+        stalled = options.stall;
         return SOAPY_SDR_OVERFLOW;
     }
     int64_t ready;

@@ -19,6 +19,8 @@ namespace zmqradio {
 struct ReceiverOptions {
     std::string endpoint;
     double latencyMs = 20, bufferMs = 250;
+    int timeouts = 0;   // of readStream after each activation
+    bool stall = false; // nothing comes after an overflow
 };
 
 class Receiver {
@@ -66,7 +68,8 @@ private:
     double rate = 1e6;
     int64_t start = 0, next = 0, slipped = 0; // sample indices; slipped: lost without a sign
     int64_t remaining = -1;                   // samples until the acquisition ends; -1: it does not
-    bool late = false;
+    bool late = false, stalled = false;
+    int timeoutsLeft = 0;
     double agcDb = 30;
     std::complex<double> dcMean = 0; // what the automatic correction takes off
     Noise noise;

@@ -41,6 +41,16 @@ const Fault kFaults[] = {
     {"fault_underflow", "samples for which the transmitter runs dry", &Settings::underflow},
 };
 
+struct Switch {
+    const char *key, *name;
+    double Params::*field;
+};
+
+const Switch kSwitches[] = {
+    {"fault_agc", "the receiver's gain is stuck and clips", &Params::agcStuck},
+    {"fault_swap_iq", "I and Q of the receiver are exchanged", &Params::swapIq},
+};
+
 bool truth(const std::string &key, const std::string &value)
 {
     if (value == "true" || value == "1" || value == "yes" || value == "on") return true;
@@ -87,9 +97,10 @@ void Settings::write(const std::string &key, const std::string &value)
     for (const Fault &fault : kFaults) {
         if (key == fault.key) return void(this->*fault.field = int64_t(number(key, value, 0, 1e12)));
     }
-    if (key == "fault_agc") {
+    for (const Switch &one : kSwitches) {
+        if (key != one.key) continue;
         const bool on = truth(key, value);
-        return set([&](Params &p) { p.agcStuck = on; });
+        return set([&](Params &p) { p.*one.field = on; });
     }
     if (key == "seed") {
         const uint64_t parsed = seed(value);
@@ -107,7 +118,8 @@ std::string Settings::read(const std::string &key) const
         if (key == item.key) return text(p.*item.field);
     for (const Fault &fault : kFaults)
         if (key == fault.key) return std::to_string((this->*fault.field).load());
-    if (key == "fault_agc") return p.agcStuck != 0 ? "true" : "false";
+    for (const Switch &one : kSwitches)
+        if (key == one.key) return p.*one.field != 0 ? "true" : "false";
     if (key == "seed") return std::to_string(p.seed);
     throw std::invalid_argument("zmq: there is no setting '" + key + "'");
 }
@@ -139,7 +151,7 @@ SoapySDR::ArgInfoList Settings::info()
     }
     add("seed", "of the receiver's noise", "", "0", SoapySDR::ArgInfo::INT);
     for (const Fault &fault : kFaults) add(fault.key, fault.name, "samples", "0", SoapySDR::ArgInfo::INT);
-    add("fault_agc", "the receiver's gain is stuck and clips", "", "false", SoapySDR::ArgInfo::BOOL);
+    for (const Switch &one : kSwitches) add(one.key, one.name, "", "false", SoapySDR::ArgInfo::BOOL);
     return list;
 }
 

@@ -19,7 +19,7 @@ struct Params {
     double delayNs = 0;
     double dcI = 0, dcQ = 0;
     double iqGainDb = 0, iqPhaseDeg = 0;
-    double agcStuck = 0;
+    double agcStuck = 0, swapIq = 0;
     uint64_t seed = 0;
     double lna = 15, vga = 15, pga = 15, pa = 15; // [dB]
     double rate[2] = {1e6, 1e6};                  // index: SOAPY_SDR_TX, SOAPY_SDR_RX

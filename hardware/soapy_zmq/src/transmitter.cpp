@@ -19,6 +19,7 @@ namespace {
 
 constexpr Real kLead = 150e6L; // [ns] that packets leave before they are on the air
 constexpr size_t kLeastFifo = 65536;
+constexpr long kShortUs = 20000; // that a write waits for which there is to be a timeout
 
 // Saturates at full scale, then the gain; the number of values that saturated.
 ZMQRADIO_HOT uint32_t amplify(const float *in, float *out, size_t count, float gain)
@@ -45,9 +46,9 @@ Transmitter::Transmitter(Context &context, Settings &settings_, Timebase &timeba
     : settings(settings_), timebase(timebase_), options(options_), shorts(shorts_), clock(clockId(timebase_))
 {
     for (const std::string &endpoint : options.endpoints) sockets.push_back(Socket::push(context, endpoint));
-    const double most = settings.get().rate[SOAPY_SDR_TX] * options.bufferMs * 1e-3;
-    fifo.resize(std::max(kLeastFifo, size_t(most)));
     newStream();
+    fifo.resize(fifoSize());
+    staged.reserve(options.whole);
     thread = std::thread([this] { pump(); });
 }
 
@@ -64,6 +65,17 @@ Transmitter::~Transmitter()
     }
     work.notify_all();
     thread.join();
+}
+
+size_t Transmitter::fifoSize() const
+{
+    if (options.samples) return options.samples;
+    return std::max({kLeastFifo, size_t(rate * options.bufferMs * 1e-3), 2 * options.whole});
+}
+
+Real Transmitter::lead() const
+{
+    return options.samples ? std::min(kLead, Real(options.samples) * 1e9L / Real(rate)) : kLead;
 }
 
 void Transmitter::newStream()
@@ -84,7 +96,9 @@ int Transmitter::activate()
     writerInBurst = false;
     underflows = lates = clipped = droppedPackets = 0;
     statusCount = 0;
-    const size_t size = std::max(kLeastFifo, size_t(rate * options.bufferMs * 1e-3));
+    timeoutsLeft = options.timeouts;
+    staged.clear();
+    const size_t size = fifoSize();
     if (size != fifo.size() && used == 0) {
         fifo.assign(size, Sample());
         readAt = 0;
@@ -118,19 +132,22 @@ int Transmitter::write(const void *buffer, size_t count, int flags, long long ti
 {
     std::unique_lock<std::mutex> lock(mutex);
     if (!active) return SOAPY_SDR_STREAM_ERROR;
-    const size_t enough = std::min(count, kPacketSamples);
+    if (timeoutsLeft > 0) {
+        timeoutsLeft--;
+        room.wait_until(lock, later(std::min(timeoutUs, kShortUs)), [this] { return !active; });
+        return SOAPY_SDR_TIMEOUT;
+    }
+    if (options.whole) return writeWhole(lock, buffer, count, timeoutUs);
+    const size_t enough = std::min({count, kPacketSamples, fifo.size() / 2});
     const auto deadline = later(timeoutUs);
     room.wait_until(lock, deadline, [&] { return !active || (fifo.size() - used >= enough && segmentCount < segments.size()); });
     if (!active) return SOAPY_SDR_STREAM_ERROR;
     const size_t taken = std::min(count, fifo.size() - used);
     if (segmentCount == segments.size() || (count > 0 && taken == 0)) return SOAPY_SDR_TIMEOUT;
-    const bool end = (flags & SOAPY_SDR_END_BURST) && taken == count;
+    const bool end = (flags & SOAPY_SDR_END_BURST) && (taken == count || options.samples);
     for (size_t done = 0; done < taken;) {
         const size_t at = (readAt + used) % fifo.size(), part = std::min(taken - done, fifo.size() - at);
-        if (shorts)
-            fromShorts(static_cast<const int16_t *>(buffer) + 2 * done, reinterpret_cast<float *>(&fifo[at]), 2 * part);
-        else
-            std::memcpy(&fifo[at], static_cast<const Sample *>(buffer) + done, part * sizeof(Sample));
+        copy(buffer, done, part, &fifo[at]);
         done += part;
         used += part;
     }
@@ -145,6 +162,47 @@ int Transmitter::write(const void *buffer, size_t count, int flags, long long ti
     if (taken || end) writerInBurst = !end;
     work.notify_all();
     return int(taken);
+}
+
+void Transmitter::copy(const void *buffer, size_t from, size_t count, Sample *to) const
+{
+    if (shorts)
+        fromShorts(static_cast<const int16_t *>(buffer) + 2 * from, reinterpret_cast<float *>(to), 2 * count);
+    else
+        std::memcpy(to, static_cast<const Sample *>(buffer) + from, count * sizeof(Sample));
+}
+
+// What does not fill a buffer stays behind, whatever the flags say.
+int Transmitter::writeWhole(std::unique_lock<std::mutex> &lock, const void *buffer, size_t count, long timeoutUs)
+{
+    const auto deadline = later(timeoutUs);
+    const auto flush = [&] {
+        const bool ready = room.wait_until(lock, deadline, [&] {
+            return !active || (fifo.size() - used >= options.whole && segmentCount < segments.size());
+        });
+        if (!ready || !active) return false;
+        append(staged.data(), staged.size());
+        staged.clear();
+        return true;
+    };
+    if (staged.size() == options.whole && !flush()) return active ? SOAPY_SDR_TIMEOUT : SOAPY_SDR_STREAM_ERROR;
+    const size_t taken = std::min(count, options.whole - staged.size()), had = staged.size();
+    staged.resize(had + taken);
+    copy(buffer, 0, taken, staged.data() + had);
+    if (staged.size() == options.whole) flush();
+    return int(taken);
+}
+
+void Transmitter::append(const Sample *samples, size_t count)
+{
+    for (size_t done = 0; done < count;) {
+        const size_t at = (readAt + used) % fifo.size(), part = std::min(count - done, fifo.size() - at);
+        std::memcpy(&fifo[at], samples + done, part * sizeof(Sample));
+        done += part;
+        used += part;
+    }
+    segments[(firstSegment + segmentCount++) % segments.size()] = {count, false, false, 0};
+    work.notify_all();
 }
 
 int Transmitter::status(int &flags, long long &timeNs, long timeoutUs)
@@ -213,9 +271,10 @@ void Transmitter::pump()
 // The burst ran dry: what comes next begins again, a little later.
 void Transmitter::dry(int64_t)
 {
+    inBurst = false;
+    if (options.whole) return; // such a driver does not tell
     underflows++;
     report(SOAPY_SDR_UNDERFLOW, 0, next);
-    inBurst = false;
 }
 
 // One thing to do, waiting for its time; false where there is nothing to do until somebody writes.
@@ -268,8 +327,8 @@ bool Transmitter::step(std::unique_lock<std::mutex> &lock)
         report(SOAPY_SDR_UNDERFLOW, 0, next);
         next += hole;
     }
-    if (airOf(next) - Real(now) > kLead) {
-        waitUntil(lock, airOf(next) - kLead);
+    if (airOf(next) - Real(now) > lead()) {
+        waitUntil(lock, airOf(next) - lead());
         return true;
     }
     const size_t count = std::min({segment.count, kPacketSamples, fifo.size() - readAt});

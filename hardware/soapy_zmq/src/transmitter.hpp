@@ -21,6 +21,10 @@ namespace zmqradio {
 struct TransmitterOptions {
     std::vector<std::string> endpoints;
     double bufferMs = 100, startMs = 10;
+    size_t whole = 0;    // samples: only so many leave at once, the end of a burst and its time are ignored; 0: no
+    size_t samples = 0;  // of the buffer, in the place of bufferMs, and as far ahead of their time; the end of a burst
+                         // counts even where a write is taken in part; 0: by bufferMs
+    int timeouts = 0;    // of writeStream after each activation
 };
 
 struct Status {
@@ -58,6 +62,11 @@ private:
     void popSamples(size_t count);
     Segment &front() { return segments[firstSegment]; }
     void popSegment();
+    size_t fifoSize() const;
+    Real lead() const;
+    void copy(const void *buffer, size_t from, size_t count, Sample *to) const;
+    int writeWhole(std::unique_lock<std::mutex> &lock, const void *buffer, size_t count, long timeoutUs);
+    void append(const Sample *samples, size_t count);
     Real airOf(int64_t index) const { return timebase.toAir(Real(index) * 1e9L / Real(rate)); }
     void waitUntil(std::unique_lock<std::mutex> &lock, Real air);
 
@@ -75,6 +84,8 @@ private:
     std::array<Segment, 1024> segments{};
     size_t firstSegment = 0, segmentCount = 0;
     bool active = false, writerInBurst = false;
+    int timeoutsLeft = 0;
+    std::vector<Sample> staged; // of the next whole buffer
 
     double rate = 1e6;
     uint64_t stream = 0, number = 0;

@@ -217,7 +217,8 @@ def loopback(
 InjectOption = Annotated[
     str | None,
     typer.Option(
-        metavar="FAULT", help="Break the virtual radio to practise ('all': every way; a wrong name lists them)."
+        metavar="FAULT",
+        help="Break the virtual radio, or give its driver a bad habit ('all': every way; a wrong name lists them).",
     ),
 ]
 
@@ -243,6 +244,7 @@ def doctor(
     from hardware.diagnosis.doctor import Stage
     from privsc.files import ResultFolder, to_json
     from privsc.radio.examination import Examination, injected, virtual_snr
+    from privsc.radio.habits import HABITS
     from privsc.radio.loopback import Air, check_allowed
     from privsc.radio.plots import doctor_picture
 
@@ -260,6 +262,8 @@ def doctor(
         transmit=transmit,
     )
     check_allowed(setup)
+    if inject in HABITS:
+        return _habits(setup, [inject])
     if inject == "all":
         return _practise(setup, out)
     setup = injected(setup, inject)
@@ -303,6 +307,7 @@ def _practise(setup: Any, out: Path) -> None:
     """Every fault: a table, a picture each, exit code 1 where one is not named right."""
     from privsc.files import ResultFolder
     from privsc.radio.examination import INJECTIONS, practise
+    from privsc.radio.habits import HABITS
     from privsc.radio.plots import doctor_picture
 
     table, wrong = Table("injected", "stage", "named", "found"), 0
@@ -320,6 +325,24 @@ def _practise(setup: Any, out: Path) -> None:
     console.print(
         f"{len(INJECTIONS) + 1 - wrong} of {len(INJECTIONS) + 1} named right; pictures in {escape(str(results.path))}"
     )
+    _habits(setup, list(HABITS))
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _habits(setup: Any, names: list[str]) -> None:
+    """What becomes of a few frames with each habit of a driver: a table; exit code 1 where one breaks the link."""
+    from privsc.radio.habits import habits
+
+    table, wrong = Table("habit of a driver", "", "frames", "", "ended with"), 0
+    with stages() as stage:
+        bar = stage("habits of drivers")
+        for name, habit, told in habits(setup, names, bar):
+            good = told.fine(habit)
+            wrong += not good
+            mark = "ok" if good else "[bold red]fails[/bold red]"
+            table.add_row(name, habit.about, f"{told.frames}/{told.sent}", mark, escape(told.line))
+    console.print(table)
     if wrong:
         raise typer.Exit(1)
 

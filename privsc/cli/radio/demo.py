@@ -5,23 +5,20 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import numpy as np
-from skimage import data
-
 from privsc.cli.options import stages
-from privsc.datasets.builtin import view
 from privsc.files import output_folder, write_atomic
 from privsc.images.photo_io import encode_png
-from privsc.system.demo import database
+from privsc.system.demo import biscuit, database
 from privsc.threads import set_waiting_policy
 
 
 def make(folder: Path, seed: int = 0) -> None:
-    """Enrol the demo's entities (nothing is done where an earlier run has) and write the view that is sent."""
+    """Enrol the demo's entities (nothing is done where an earlier run has) and write the scene that is sent."""
     output_folder(folder)
+    story = biscuit(seed)
     with stages() as stage:
-        database(folder, seed, stage).close()
-    write_atomic(folder / "photo.png", encode_png(view(data.chelsea(), np.random.default_rng((seed, 1)))))
+        database(folder, story, seed, stage).close()
+    write_atomic(folder / "photo.png", encode_png(story.image))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`privsc radio environment`: what GNU Radio must know to find our blocks, wherever privsc is installed."""
+"""`privsc radio environment` and `driver`: what GNU Radio and SoapySDR need of us, wherever privsc is installed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from hardware.drivers.virtual import build, driver_folder
 from hardware.errors import HardwareError
 
 
@@ -21,6 +22,11 @@ def environment() -> None:
         print(f"export {name}={shlex.quote(value)}")
 
 
+def driver() -> None:
+    """Build the virtual radio's SoapySDR module, for the profiles `virtual` (a minute; needs a compiler)."""
+    print(build())
+
+
 def variables() -> dict[str, str]:
     """Name to value: folders of blocks and packages before those that are set already, and the models side's Python."""
     found = find_spec("flowgraphs")
@@ -28,6 +34,8 @@ def variables() -> dict[str, str]:
         raise HardwareError("flowgraphs: this installation has no flowgraphs; install privsc again")
     flowgraphs = Path(found.origin).parent
     given = {"GRC_BLOCKS_PATH": flowgraphs / "blocks", "PYTHONPATH": flowgraphs.parent}
+    if (driver := driver_folder()) is not None:
+        given["SOAPY_SDR_PLUGIN_PATH"] = driver
     return {name: _before(folder, os.environ.get(name, "")) for name, folder in given.items()} | {
         "PYTHONNOUSERSITE": "1",  # a numpy that the user installed with pip breaks the distribution's GNU Radio
         "PRIVSC_FLOWGRAPHS": str(flowgraphs),

@@ -21,8 +21,8 @@ from privsc.images.regions import bounding_box, region_box
 from privsc.knowledge.entity import Entity
 
 if TYPE_CHECKING:
-    from privsc.recovery.recovery import Recovery
     from privsc.system.chain import Heard
+    from privsc.system.protocols import RecoveryLike
 
 RADIUS = 5  # [px] of cv2.inpaint
 BLURS = {"blurred lightly": 0.03, "blurred strongly": 0.1}
@@ -48,27 +48,27 @@ class Target:
     seed: int = 0
 
 
-Attack = Callable[["Recovery", Target], NDArray[np.uint8]]
+Attack = Callable[["RecoveryLike", Target], NDArray[np.uint8]]
 """Called as attack(recovery, target): Ŝe [H, W, 3] uint8."""
 
 
-def no_recovery(recovery: Recovery, target: Target) -> NDArray[np.uint8]:
+def no_recovery(recovery: RecoveryLike, target: Target) -> NDArray[np.uint8]:
     """She looks at Â."""
     return target.heard.image.copy()
 
 
-def inpaint(recovery: Recovery, target: Target) -> NDArray[np.uint8]:
+def inpaint(recovery: RecoveryLike, target: Target) -> NDArray[np.uint8]:
     """OpenCV's inpainting (Telea 2004): the surroundings are led into the region; no learned model, no knowledge."""
     mask = target.heard.region.astype(np.uint8) * 255
     return np.asarray(cv2.inpaint(target.heard.image, mask, RADIUS, cv2.INPAINT_TELEA), np.uint8)
 
 
-def generic_word(recovery: Recovery, target: Target) -> NDArray[np.uint8]:
+def generic_word(recovery: RecoveryLike, target: Target) -> NDArray[np.uint8]:
     """The paper's Eve: generic U_theta, from noise, with the class word."""
     return _generic(recovery, target, target.class_word)
 
 
-def generic_index(recovery: Recovery, target: Target) -> NDArray[np.uint8]:
+def generic_index(recovery: RecoveryLike, target: Target) -> NDArray[np.uint8]:
     """Generic U_theta with the decoded index as the prompt and as the seed: all that the air tells her of the entity.
 
     Without the table that leads from indices to entities the number is a word like any other; but the same number
@@ -79,7 +79,7 @@ def generic_index(recovery: Recovery, target: Target) -> NDArray[np.uint8]:
     return _generic(recovery, replace(target, seed=sum(indices)), word)
 
 
-def _generic(recovery: Recovery, target: Target, word: str | None) -> NDArray[np.uint8]:
+def _generic(recovery: RecoveryLike, target: Target, word: str | None) -> NDArray[np.uint8]:
     heard = target.heard
     return recovery(heard.image, heard.region, None, class_word=word, init="noise", seed=target.seed)
 
@@ -94,7 +94,7 @@ def partial_k(count: int) -> Attack:
     if count < 1:
         raise ConfigError(f"a partial K needs at least 1 photograph; got {count}")
 
-    def attack(recovery: Recovery, target: Target) -> NDArray[np.uint8]:
+    def attack(recovery: RecoveryLike, target: Target) -> NDArray[np.uint8]:
         heard, entity = target.heard, target.entity
         if entity is None:
             return _generic(recovery, target, target.class_word)

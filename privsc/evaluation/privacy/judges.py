@@ -24,12 +24,12 @@ from privsc.evaluation.privacy.descriptors import COPIES, Kind, Vectors, kinds, 
 from privsc.evaluation.privacy.identification import Identification, identification
 from privsc.evaluation.privacy.received_pictures import Item
 from privsc.evaluation.protocol import Progress
-from privsc.guard.guard import Guard
 from privsc.hints.pose_hint import PoseHint
 from privsc.images import metrics
 from privsc.knowledge.entity import Entity
 from privsc.networks.lite2 import load_lite2
 from privsc.stats import Figure, mean
+from privsc.system.protocols import GuardLike
 
 QUIET = 1.0  # score of nobody's region
 
@@ -56,7 +56,7 @@ class Likeness:
 def judge_all(
     items: Sequence[Item],
     entities: Sequence[Entity],
-    guard: Guard,
+    guard: GuardLike,
     cache: Path,
     *,
     seed: int = 0,
@@ -108,7 +108,7 @@ def adaptive(
     return Judged(name, "adaptive", identification(attacker.scores(vectors.test), truth, words), how)
 
 
-def recogniser_scores(kind: Kind, item: Item, entities: Sequence[Entity], guard: Guard) -> NDArray[np.float64]:
+def recogniser_scores(kind: Kind, item: Item, entities: Sequence[Entity], guard: GuardLike) -> NDArray[np.float64]:
     """[C] scores of the guard's recogniser in the private region as the transmitter knows it."""
     image, _ = kind.look(item)
     mask = item.mask()

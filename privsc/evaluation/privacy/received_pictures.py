@@ -24,7 +24,7 @@ from PIL import Image
 from privsc.datasets.subjects import subject_photos
 from privsc.evaluation.privacy.attacks import ATTACKS, Target
 from privsc.evaluation.protocol import Progress, enrol_subjects
-from privsc.files import ResultFolder, to_json
+from privsc.files import ResultFolder, private_folder, to_json
 from privsc.images.photo_io import decode_photo, encode_png
 from privsc.knowledge.database import Database
 from privsc.knowledge.entity import Entity, Sample
@@ -163,7 +163,7 @@ def receive_all(
         **asdict(settings),
     }
     place = cache / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
-    place.mkdir(parents=True, exist_ok=True)
+    private_folder(place)
     photographs = list(_photographs(folder, names))
     entities = {name: database.get(name) for name in names}
     items = []

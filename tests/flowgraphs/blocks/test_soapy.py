@@ -229,7 +229,7 @@ import rx_soapy
 where = f"ipc://@privsc-test-{os.getpid()}"
 top = rx_soapy.rx_soapy(device=f"driver=zmq,tx=none,rx={where},noise_floor=-inf,adc_noise=-inf", gain_of_bob=6,
     gain_of_eve=-14,
-                        noise_of_bob=-50, noise_of_eve=-30, worker="ipc://@privsc-test-none")
+                        noise_of_bob=-50, noise_of_eve=-30, worker="ipc://privsc-test-none")
 probes = {who: (grb.head(8, 700000), grb.vector_sink_c()) for who in ("bob", "eve")}
 for who, probe in probes.items():
     top.connect(getattr(top, f"sum_{who}"), *probe)

@@ -42,7 +42,7 @@ def photo(tmp_path: Path) -> Path:
 def worker(tmp_path_factory: pytest.TempPathFactory):
     """Endpoint of a worker process with fakes for networks."""
     folder = str(tmp_path_factory.mktemp("worker"))
-    command = [sys.executable, "-m", "tests.fakes.worker_process", folder, "tcp://127.0.0.1:*"]
+    command = [sys.executable, "-m", "tests.fakes.worker_process", folder, "ipc://*"]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     yield json.loads(process.stdout.readline())["endpoint"]
     process.stdin.close()
@@ -160,7 +160,7 @@ def test_a_wrong_command_line_is_one_line(arguments: list[str], said: str) -> No
 
 @pytest.mark.slow
 def test_the_demo_over_the_channel_model(tmp_path: Path) -> None:
-    """The shipped networks and the photograph of the demo: Bob sees Chelsea, Eve nobody."""
+    """The shipped networks and the scene of the demo: Bob sees Biscuit, Eve nobody."""
     made = subprocess.run([sys.executable, "-m", "privsc.cli.radio.demo", str(tmp_path)], cwd=ROOT, env={**os.environ})
     assert made.returncode == 0
     out = tmp_path / "out"
@@ -176,4 +176,4 @@ def test_the_demo_over_the_channel_model(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     figures = json.loads((out / "report.json").read_text())
     assert figures["link"]["frames_lost"] == 0
-    assert (figures["bob"]["identified"], figures["eve"]["identified"]) == ("Chelsea", None)
+    assert (figures["bob"]["identified"], figures["eve"]["identified"]) == ("Biscuit", None)

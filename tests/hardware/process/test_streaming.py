@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hardware.diagnosis.train import known_train
-from hardware.drivers.radio import Radio
+from hardware.drivers.radio import Radio, Received
 from hardware.errors import HardwareError
 from hardware.process.chain import Chain
 from hardware.process.streaming import BLOCK, Receiving, Sending, to_complex, to_device
@@ -180,3 +180,19 @@ def test_sending_without_end_ends_when_told(heard):
     sending.stop()
     assert sending.rounds > 1 and tape.sent[-1][2]
     assert not tape.sent[-1][0].any()  # it ends in silence
+
+
+def test_a_driver_that_gives_nothing_any_more_is_one_line(heard, monkeypatch):
+    monkeypatch.setattr("hardware.process.streaming.SILENT", 0.2)
+    tape = Tape(heard[0][:20_000])
+    receiving = Receiving(tape, [])
+    receiving.start()
+    assert tape.ended.wait(60)
+    tape.receive = lambda out, timeout=0.1: time.sleep(0.005) or Received(0, None)
+    time.sleep(0.05)
+    tape.tell_overflow()
+    until = time.monotonic() + 20
+    while receiving.alive and time.monotonic() < until:
+        time.sleep(0.01)
+    with pytest.raises(HardwareError, match=r"no sample came for 0.2 s after an overflow; the driver hangs"):
+        receiving.stop()

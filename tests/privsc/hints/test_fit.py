@@ -98,6 +98,58 @@ def test_a_mirrored_sample_is_found_as_such():
     assert np.abs(laid.image[laid.valid].astype(float) - image[:, ::-1][laid.valid]).mean() < 9
 
 
+def placed(dx, dy, side=96, large=200):
+    """The blob in a larger picture, its silhouette there, and a removed box that holds it wherever it is."""
+    image, shape = blob(side)
+    picture, there = scene(large, large, 4), np.zeros((large, large), bool)
+    picture[dy : dy + side, dx : dx + side][shape] = image[shape]
+    there[dy : dy + side, dx : dx + side] = shape
+    removed = np.zeros_like(there)
+    removed[20:180, 20:180] = True
+    return picture, there, removed
+
+
+@pytest.mark.parametrize("at", [(30, 40), (70, 60)])
+def test_the_box_is_the_gaps_and_not_the_silhouettes(at):
+    picture, there, removed = placed(*at)
+    image, shape = blob()
+    found = fit_pose(picture, there, [(image, shape)], removed)
+    assert found is not None and found.box == (4, 4, 196, 196)  # the gap of 160 px with a tenth all round
+    laid = lay(found, [(image, shape)], removed)
+    assert (laid.valid & there).sum() > 0.85 * there.sum() and (laid.valid & ~there).sum() < 0.2 * there.sum()
+    inside = laid.valid & there
+    assert np.abs(laid.image[inside].astype(float) - picture[inside]).mean() < 25
+
+
+def test_a_hints_map_alone_does_not_say_where_the_entity_was():
+    """Two photographs of K with the entity at other places, each laid at the same place: without K the maps differ as
+    much as if the entity had been elsewhere."""
+    picture, there, removed = placed(60, 50)
+    maps = []
+    for dx, dy in ((0, 0), (104, 104)):
+        image, shape, _ = placed(dx, dy)
+        found = fit_pose(picture, there, [(image, shape)], removed)
+        assert found is not None
+        laid = lay(found, [(image, shape)], removed)
+        assert (laid.valid & there).sum() > 0.85 * there.sum()
+        maps.append(found.matrix[:, 2])
+    assert np.abs(maps[0] - maps[1]).min() > 0.5
+
+
+def test_a_gap_that_is_much_wider_gets_no_hint():
+    large = scene(1600, 1600, 2)
+    there = np.zeros((1600, 1600), bool)
+    there[800:840, 800:840] = True
+    image, shape = blob()
+    assert fit_pose(large, there, [(image, shape)], np.ones_like(there)) is None
+
+
+def test_a_map_beyond_the_format_does_not_fit():
+    assert hint().fits()
+    assert not hint(matrix=np.full((2, 3), 4.1, np.float32)).fits()
+    assert not hint(flow=np.full((2, GRID, GRID), -0.51, np.float32)).fits()
+
+
 def test_without_a_silhouette_there_is_no_hint():
     image, shape = blob()
     assert fit_pose(image, shape, [(image, np.zeros_like(shape))]) is None

@@ -68,7 +68,7 @@ def test_a_hint_is_fitted_to_the_silhouette_whatever_shape_is_removed(k, image):
 
 def test_where_one_entity_has_no_hint_nobody_has(k, image):
     class Half(HintingGuard):
-        def hint(self, image, region, entity):
+        def hint(self, image, region, entity, removed=None):
             return self.given if entity.name == "Vicky" else None
 
     boxes = {"Vicky": (80, 10, 110, 50), "Tom": (8, 10, 40, 50)}

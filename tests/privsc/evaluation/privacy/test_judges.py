@@ -48,7 +48,7 @@ class OneGuard(BoxGuard):
 class HintingGuard(OneGuard):
     """Gives hints that say, in the light, who is hidden, and that count the samples that they could refer to."""
 
-    def hint(self, image, region, entity):
+    def hint(self, image, region, entity, removed=None):
         gain = np.full(3, 1.5 if entity.name == "Vicky" else 0.7, np.float32)
         matrix, flow = np.float32([[1, 0, 0], [0, 1, 0]]), np.zeros((2, GRID, GRID), np.float32)
         return PoseHint(len(entity.samples), False, (20, 16, 50, 44), matrix, flow, gain, np.zeros(3, np.float32))
