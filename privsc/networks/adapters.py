@@ -97,8 +97,8 @@ def expected_shapes(unet: UNet2DConditionModel, rank: int, targets: tuple[str, .
         down: tuple[int, ...]
         up: tuple[int, ...]
         if isinstance(layer, torch.nn.Linear):
-            down: tuple[int, ...] = (rank, layer.in_features)
-            up: tuple[int, ...] = (layer.out_features, rank)
+            down = (rank, layer.in_features)
+            up = (layer.out_features, rank)
         elif isinstance(layer, torch.nn.Conv2d):
             down = (rank, layer.in_channels // layer.groups, *layer.kernel_size)
             up = (layer.out_channels, rank, 1, 1)
