@@ -1,13 +1,18 @@
 """The picture code's figures: measures against known values, and a run from command to JSON."""
 
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from privsc.evaluation.picture_code import main, measure, ms_ssim, psnr
-from privsc.networks.picture_code_file import save_picture_code
+from privsc.networks.files.weights import weights_folder
+from privsc.networks.picture_code_file import load_picture_code, save_picture_code
+from privsc.training.picture_code_data import pet_photos, read_rgb
+from privsc.transport.semantic_frames import check_points
 from tests.privsc.picture_codes import picture, small_code
 
 
@@ -43,3 +48,22 @@ def test_command_prints_a_table_and_writes_json(tmp_path, capsys):
     row = json.loads((tmp_path / "out.json").read_text())[0]
     assert row["pictures"] == 1 and 0 < row["network_ms_ssim"] <= 1
     assert f"network  {row['network_psnr_db']:.2f} dB" in capsys.readouterr().out
+
+
+def test_the_shipped_weights_are_small_and_fit_the_shipped_points():
+    path = weights_folder() / "picture-code.safetensors"
+    assert path.stat().st_size < 8_000_000
+    check_points(load_picture_code(path))
+
+
+def test_the_shipped_weights_beat_the_linear_code_on_a_photograph_of_validation():
+    root = os.environ.get("PRIVSC_PHOTOS")
+    if not root:
+        pytest.skip("PRIVSC_PHOTOS names no folder of photographs")
+    photograph = read_rgb(pet_photos(Path(root), validation=True)[3])[:192, :192]
+    rows = measure(
+        load_picture_code(weights_folder() / "picture-code.safetensors"),
+        [photograph], (12,), (0.0, 10.0), log=lambda line: None,
+    )  # fmt: skip
+    assert rows[0]["network_psnr_db"] > rows[0]["linear_psnr_db"] + 3
+    assert rows[1]["network_psnr_db"] > rows[1]["linear_psnr_db"] + 1.5
