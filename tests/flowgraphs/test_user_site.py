@@ -59,7 +59,7 @@ def test_flowgraphs_are_compiled(user_site, tmp_path):
 
 
 @pytest.mark.radio
-@pytest.mark.parametrize("target", ["radio-demo", "companion", "bench"])
+@pytest.mark.parametrize("target", ["radio-demo", "companion"])
 def test_make_starts_the_distribution_s_programs_without_it(user_site, target):
     shown = subprocess.run(
         ["make", "--dry-run", target], capture_output=True, text=True, cwd=ROOT, env=user_site, timeout=60
