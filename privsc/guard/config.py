@@ -20,7 +20,7 @@ class GuardConfig:
     """What the guard does beyond Algorithm 1 of the paper.
 
     Attributes:
-        effort: `fast` looks at the whole picture, and in small at its four turns; `normal` at the turns in full
+        effort: `fast` looks at the whole picture, and in small at its four turns; `normal` also at the turns in full
             and at three times the size; `thorough` also turned at twice the size (privsc.guard.looks).
         suspect: what becomes of a region that nearly matches: `mask` hides it as nobody in particular, `refuse` raises
             `SuspectError`, `send` leaves it in the picture.

@@ -82,7 +82,7 @@ def find(
             for group in groups(similarity[number], own[number], gamma - max(margin, SHOWN)):
                 if entity.index not in near or near[entity.index].score < group.score:
                     near[entity.index] = Near(entity.index, entity.name, group.score, gamma, look.zoom, look.turn)
-            for group in _at_two_levels(similarity[number], own[number], gamma, 0 if look.vague else margin):
+            for group in _at_two_levels(similarity[number], own[number], gamma, margin):
                 matched = look.cells(group.matched, shape)
                 patches, excess = look.map.patches[group.matched], group.score - gamma
                 candidates.append(Candidate(entity, group.score, excess, look.zoom, look.turn, matched, patches))

@@ -20,8 +20,8 @@ from privsc.networks.letterbox import SIDE, STRIDE
 TURNS = (0, 1, 2, 3)
 LOOKS: dict[str, tuple[tuple[float, tuple[int, ...]], ...]] = {
     "fast": ((1, (0,)), (0.5, TURNS)),
-    "normal": ((1, TURNS), (0.5, (0,)), (3, (0,))),
-    "thorough": ((1, TURNS), (0.5, (0,)), (2, TURNS), (3, (0,)), (5, (0,))),
+    "normal": ((1, TURNS), (0.5, TURNS), (3, (0,))),
+    "thorough": ((1, TURNS), (0.5, TURNS), (2, TURNS), (3, (0,)), (5, (0,))),
 }
 """Of each effort: zooms, and for each the quarter turns. Zoom 1 is the size at which photographs are enrolled."""
 ENLARGED = 2.0
@@ -42,11 +42,6 @@ class Look:
     zoom: float
     turn: int
     map: PatchMap
-
-    @property
-    def vague(self) -> bool:
-        """Whether a near match says nothing: turned and small, 12 % of pets come within 0.1 of a Gamma."""
-        return self.zoom < 1 and self.turn != 0
 
     def cells(self, chosen: NDArray, shape: tuple[int, int]) -> NDArray:
         """Values of patches [h, w] as a map of the picture itself, turned back, of ``shape``: the nearest of each."""
