@@ -74,7 +74,7 @@ def find(
     limits = np.array(gammas, np.float32)[:, None, None]
     for look in seen if entities else ():
         similarity = similarities(look.map.patches, entities)  # [K, h, w]
-        asked: NDArray[np.bool_] = np.any(similarity >= limits - max(margin, SHOWN), axis=0)
+        asked = (similarity >= limits - max(margin, SHOWN)).any(axis=0)
         own = similarity >= nearest_stranger(look.map.patches, strangers, asked) + NEARER
         heat = np.maximum(heat, look.cells(np.where(own & asked, similarity - limits, -1).max(axis=0), shape))
         for number, entity in enumerate(entities):

@@ -104,7 +104,7 @@ class Focus:
         matched = weights >= min(0.5, float(weights.max()))
         similarity = similarities(features.patches, [candidate.entity])[0]
         mask, points = segment(segmenter, turned.shape, features, similarity, matched)
-        return np.rot90(mask, -turn), _turned_back(points, turn, crop.shape) + np.array(box[:2], np.float32)
+        return np.rot90(mask, -turn), _turned_back(points, turn, crop.shape) + np.float32(box[:2])
 
     def _features(self, box: Box, turn: int) -> ImageFeatures:
         if (box, turn) not in self._seen:

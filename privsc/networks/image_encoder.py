@@ -102,7 +102,7 @@ class Lite0Encoder:
         fitted = letterbox(image, fill=fill)
         maps = self._backbone(fitted.pixels)
         patches = self._joined(maps, fitted.size)
-        centres = patch_centres(patches.shape[0], patches.shape[1], fitted.scale, image.shape[:2])
+        centres = patch_centres(*patches.shape[:2], fitted.scale, image.shape[:2])
         return ImageFeatures(patches, centres, maps, fitted)
 
     @torch.no_grad()

@@ -68,7 +68,7 @@ def heat_picture(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     columns = np.arange(image.shape[1]) * heat.shape[1] // image.shape[1]
     strength = np.clip(1 + heat[rows[:, None], columns] / SHOWN, 0, 1)[..., None]
     grey = 0.6 * image.mean(axis=-1, keepdims=True) + 40
-    return np.rint((1 - 0.7 * strength) * grey + 0.7 * strength * np.array([255, 40, 0])).astype(np.uint8)
+    return np.uint8(np.rint((1 - 0.7 * strength) * grey + 0.7 * strength * np.array([255, 40, 0])))
 
 
 @literal_text()
