@@ -59,24 +59,3 @@ class WorkerError(PrivscError):
 
 class ExperimentError(PrivscError):
     """An experiment file, or the place of its results, cannot be used; the message begins with the key's path."""
-
-
-class RefusedError(PrivscError):
-    """Nothing is written or sent, because the guard did not find what was asked for, or is not sure.
-
-    The command line leaves with ``exit_code``.
-    """
-
-    exit_code = 3
-
-
-class SuspectError(RefusedError):
-    """Something in the picture nearly matches an entity of K, and such pictures are to be refused."""
-
-
-class NothingFoundError(RefusedError):
-    """The guard did not find what a picture must hold."""
-
-
-class ApprovalError(RefusedError):
-    """What would be sent is not the picture that was approved."""

@@ -1,7 +1,6 @@
 """The command `privsc`: sub-commands, and how errors end.
 
-Whatever a user can cause ends in one line on stderr and exit code 2; 3 where the guard refuses to let a picture go; an
-interrupt ends with 130.
+Whatever a user can cause ends in one line on stderr and exit code 2; an interrupt ends with 130.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from privsc.cli import db, evaluate, models, phy, run, sweep, train, worker
 from privsc.cli.options import errors
 from privsc.cli.radio import commands as radio
 from privsc.cli.radio.environment import driver, environment
-from privsc.errors import Notice, PrivscError, RefusedError
+from privsc.errors import Notice, PrivscError
 from privsc.threads import set_waiting_policy
 
 # typer carries a click of its own in some versions and uses the package in others; these are the classes it raises.
@@ -84,8 +83,6 @@ def _run(arguments: Sequence[str] | None) -> int:
         if code == INTERRUPTED:  # some versions of typer turn the exception into its exit code
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
-    except RefusedError as error:
-        return _fail(str(error), error.exit_code)
     except (PrivscError, PhyError, HardwareError) as error:
         return _fail(str(error))
     except UsageError as error:
@@ -117,9 +114,9 @@ def _notice(message: Warning | str, category: type[Warning], *where: Any, **more
         errors.print(f"privsc: {escape(' '.join(str(message).split()))}", soft_wrap=True)
 
 
-def _fail(message: str, code: int = 2) -> int:
+def _fail(message: str) -> int:
     print("privsc: " + " ".join(message.split()), file=sys.stderr)
-    return code
+    return 2
 
 
 def _usage(error: Any) -> int:

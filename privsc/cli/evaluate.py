@@ -13,7 +13,6 @@ from privsc.cli import evaluate_privacy
 from privsc.cli.options import (
     CheckpointOption,
     DeviceOption,
-    EffortOption,
     EncoderOption,
     HintOption,
     MaskOption,
@@ -21,7 +20,6 @@ from privsc.cli.options import (
     PhotosOption,
     RecoveryOption,
     SeedOption,
-    SuspectOption,
     WaveformOption,
     console,
     number,
@@ -59,38 +57,19 @@ def guard(
     photos: PhotosOption = None,
     database: KOption = None,
     subject: SubjectOption = None,
-    effort: EffortOption = "normal",
-    suspect: SuspectOption = "mask",
-    pets: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Pets of each kind at most; all if left out.")
-    ] = None,
     encoder: EncoderOption = "lite0",
     checkpoint: CheckpointOption = None,
     device: DeviceOption = "cpu",
 ) -> None:
-    """Identity, altered photographs, false alarms, masks and latency of the guard."""
-    from privsc.evaluation.guard import FIGURES, evaluate_guard
-    from privsc.guard.config import GuardConfig
+    """Identity, false alarms, masks and latency of the guard."""
+    from privsc.evaluation.guard import evaluate_guard
     from privsc.system.build import Choice
 
     choice = Choice(encoder, checkpoint, device=device)
     with stages() as stage:
-        figures = []
-        found = evaluate_guard(
-            photos,
-            database=database,
-            only=subject or (),
-            pets=pets,
-            progress=stage("guard"),
-            choice=choice,
-            config=GuardConfig(effort, suspect),
+        figures = list(
+            evaluate_guard(photos, database=database, only=subject or (), progress=stage("guard"), choice=choice)
         )
-        bar = None
-        for figure in found:
-            bar = bar or stage("photographs")
-            figures.append(figure)
-            if bar is not None:
-                bar(len(figures), FIGURES, figure.name)
     console.print(_table(figures))
 
 

@@ -49,23 +49,6 @@ RemoveOption = Annotated[
         help="Whom to hide, as 'the cat Vicky' or 'dog'; repeat for more; everybody of K if left out.",
     ),
 ]
-EffortOption = Annotated[
-    str, typer.Option("--effort", help="How thoroughly the guard looks: fast, normal or thorough.")
-]
-SuspectOption = Annotated[
-    str, typer.Option("--suspect", help="What nearly matches somebody of K: mask (hide it), refuse, or send.")
-]
-RequireOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--require",
-        metavar="NAME",
-        help="Exit 3 and write and send nothing unless NAME is found (any: somebody of K); repeat for more.",
-    ),
-]
-AllowNothingOption = Annotated[
-    bool, typer.Option("--allow-nothing", help="Send the photograph as it is where nobody of K is found.")
-]
 HintOption = Annotated[
     str, typer.Option("--hint", help="pose: tell Bob how a photograph of K lies over the gap; none: the paper's.")
 ]

@@ -14,7 +14,6 @@ from privsc.cli.options import (
     CheckpointOption,
     DatabaseOption,
     DeviceOption,
-    EffortOption,
     EncoderOption,
     HintOption,
     MaskInPayloadOption,
@@ -23,10 +22,8 @@ from privsc.cli.options import (
     OutOption,
     RecoveryOption,
     RemoveOption,
-    RequireOption,
     SeedOption,
     SendOption,
-    SuspectOption,
     WaveformOption,
     console,
     stages,
@@ -46,31 +43,18 @@ def guard(
     out: OutOption,
     mask: MaskOption = "silhouette",
     remove: RemoveOption = None,
-    effort: EffortOption = "normal",
-    suspect: SuspectOption = "mask",
-    require: RequireOption = None,
-    max_side: Annotated[
-        int | None, typer.Option(metavar="PX", help="Larger photographs are scaled down to this, as run does to 640.")
-    ] = None,
     encoder: EncoderOption = "lite0",
     checkpoint: CheckpointOption = None,
     device: DeviceOption = "cpu",
 ) -> None:
-    """Hide the entities of K in a photograph: writes masked.png, mask.png, guard.json and heat.png.
-
-    What would be sent, to be looked at first: guard.json says who was found, what is only suspect and how near
-    everybody came; heat.png where. 'privsc run --approved masked.png' then sends this and nothing else.
-    """
+    """Hide the entities of K in a photograph: writes masked.png, mask.png and guard.json."""
     from privsc.files import ResultFolder
-    from privsc.guard.config import GuardConfig
     from privsc.guard.masking import MaskShape
-    from privsc.guard.verdict import check_found
     from privsc.images.photo_io import read_photo
     from privsc.system.build import Choice
 
     shape, choice = MaskShape.parse(mask), Choice(encoder, checkpoint, device=device)
-    settings = GuardConfig(effort, suspect)
-    photo = read_photo(image) if max_side is None else read_photo(image, max_side)
+    photo = read_photo(image)
 
     from privsc.knowledge.database import (
         Database,  # the networks take seconds to load: not for a photograph that is none
@@ -78,12 +62,11 @@ def guard(
     from privsc.system.chain import chosen, hide
     from privsc.system.report import guard_files
 
-    finder = choice.guard(settings)
+    finder = choice.guard()
     with Database.open(database, finder.identity) as db:
         guarded = hide(photo, finder, db, shape, chosen(db, remove or ()))
-    check_found(guarded, require or ())
     with ResultFolder(out) as results:
-        for name, data in guard_files(guarded, photo).items():
+        for name, data in guard_files(guarded).items():
             results.add(name, data)
     names = ", ".join(f"{d.name} ({d.score:.2f})" for d in guarded.detections) or "nobody of K found"
     console.print(
@@ -112,13 +95,6 @@ def run(
     hint: HintOption = "pose",
     send: SendOption = "index",
     mask_in_payload: MaskInPayloadOption = False,
-    effort: EffortOption = "normal",
-    suspect: SuspectOption = "mask",
-    require: RequireOption = None,
-    approved: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="masked.png of 'privsc guard --max-side PX': send that or nothing (exit 3)."),
-    ] = None,
     eve_class: Annotated[
         str | None, typer.Option(metavar="WORD", help="Class word that Eve knows; the true one if left out.")
     ] = None,
@@ -141,7 +117,7 @@ def run(
 
     With --channel zmq a flowgraph is the channel (flowgraphs/channel_zmq.grc): it sets the SNR, --snr does not.
     """
-    from privsc.images.photo_io import decode_photo, read_bytes, read_photo
+    from privsc.images.photo_io import decode_photo, read_bytes
     from privsc.system.build import Choice
     from privsc.system.config import RunConfig
 
@@ -165,28 +141,23 @@ def run(
         hint=hint,
         send=send,
         mask_in_payload=mask_in_payload,
-        effort=effort,
-        suspect=suspect,
-        require=tuple(require or ()),
     )
-    looked_at = None if approved is None else read_photo(approved)
     photo = decode_photo(data, str(image), config.max_side)
 
     from privsc.files import ResultFolder
-    from privsc.guard.config import GuardConfig
     from privsc.knowledge.database import Database
     from privsc.system.build import Models
     from privsc.system.report import run_files
     from privsc.system.trial import run_trial
 
-    models = Models.load(choice, GuardConfig(config.effort, config.suspect))
+    models = Models.load(choice)
     with (
         _carrier(config, tx_endpoint, bob_endpoint, eve_endpoint) as carrier,
         Database.open(database, models.guard.identity) as db,
         ResultFolder(out) as results,
         stages() as stage,
     ):
-        trial = run_trial(photo, db, models, config, stage, carrier, looked_at)
+        trial = run_trial(photo, db, models, config, stage, carrier)
         stage("pictures")
         for name, data in run_files(trial).items():
             results.add(name, data)

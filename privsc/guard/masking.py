@@ -8,16 +8,18 @@ An outline tells: a cat from a cup, and sometimes one person from another. A box
 from __future__ import annotations
 
 import re
-import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from privsc.errors import ConfigError, Notice
+from privsc.errors import ConfigError
 from privsc.images.regions import Box, bounding_box, dilate
-from privsc.knowledge.detection import UNKNOWN, Detection, GuardResult
+
+if TYPE_CHECKING:  # the guard loads torch
+    from privsc.knowledge.detection import Detection, GuardResult
 
 MAX_MARGIN = 999  # [px]
 _FORM = re.compile(r"(box|silhouette)(?:\+(\d{1,3}))?")
@@ -78,36 +80,8 @@ def only(image: NDArray[np.uint8], guarded: GuardResult, indices: Collection[int
     """The guard's result with the entities of these indices only: all others of K are left in the picture.
 
     The guard looks for all of K first, so that a chosen entity does not answer for a similar one that was not chosen.
-    Suspects stay hidden. Where a chosen entity was not found though it may be there (it came near, or none of the
-    chosen was found), whatever was found may be it under another's name: that stays hidden as `unknown`, with a Notice.
     """
-    found = {detection.index for detection in guarded.detections}
-    others = [d for d in guarded.detections if not d.suspect and d.index not in indices]
-    if not others or not _misnamed(guarded, set(indices) - found, not found & set(indices)):
-        return _rebuilt(image, guarded, [d for d in guarded.detections if d.suspect or d.index in indices])
-    names = ", ".join(dict.fromkeys(d.name for d in others))
-    warnings.warn(f"--remove: not surely found, so what looks like {names} stays hidden as well", Notice, stacklevel=2)
-    unnamed = [d if d.suspect or d.index in indices else replace(d, index=0, name=UNKNOWN) for d in guarded.detections]
-    return _rebuilt(image, guarded, unnamed)
-
-
-def one_each(detections: Sequence[Detection]) -> list[Detection]:
-    """Detections with the copies of an entity as one: an embedding on the air names an entity once."""
-    joined: dict[int, Detection] = {}
-    for number, detection in enumerate(detections):
-        key = detection.index or -1 - number  # suspects are nobody, and differ
-        if key in joined:
-            mask = joined[key].mask | detection.mask
-            detection = replace(joined[key], mask=mask, silhouette=None, box=bounding_box(mask) or detection.box)
-        joined[key] = detection
-    return list(joined.values())
-
-
-def _misnamed(guarded: GuardResult, missing: Collection[int], none: bool) -> bool:
-    """Whether one of the missing entities may be there under another's name."""
-    if not missing or guarded.evidence is None:
-        return bool(missing) and none
-    return none or any(near.index in missing for near in guarded.evidence.near)
+    return _rebuilt(image, guarded, [d for d in guarded.detections if d.index in indices])
 
 
 def _rebuilt(image: NDArray[np.uint8], guarded: GuardResult, detections: list[Detection]) -> GuardResult:

@@ -43,13 +43,6 @@ class PoseHint:
     gain: NDArray[np.float32]
     offset: NDArray[np.float32]
 
-    @classmethod
-    def none(cls, box: Box) -> PoseHint:
-        """Of a region that is nobody's: it keeps the place among the others, and nothing is laid by it."""
-        matrix = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
-        flow = np.zeros((2, GRID, GRID), np.float32)
-        return cls(0, False, box, matrix, flow, np.ones(3, np.float32), np.zeros(3, np.float32))
-
     def fits(self) -> bool:
         """Whether the map lies in the format's range; one that does not would be cut to another map."""
         return bool(np.abs(self.matrix).max() * _MATRIX <= 32767 and np.abs(self.flow).max() * _FLOW <= 127)

@@ -9,16 +9,13 @@ from numpy.typing import NDArray
 
 from privsc.images.regions import Box
 
-UNKNOWN = "unknown"
-"""Name of a region that is hidden though nobody of K was surely found in it; its index is 0."""
-
 
 @dataclass(frozen=True)
 class Detection:
-    """One region of a picture that is hidden: an entity of K, or what may be one.
+    """One entity of K found in a picture.
 
     Attributes:
-        index, name: which entity; 0 and `unknown` where it is only suspect.
+        index, name: which entity.
         score: cosine similarity of its fourth-best patch, among those that are no stranger's.
         box: x0, y0, x1, y1 [pixels], exclusive, of the mask.
         points: [N, 2] float32, the patch centres P that prompted the mask decoder, x, y [pixels].
@@ -34,11 +31,6 @@ class Detection:
     mask: NDArray[np.bool_]
     silhouette: NDArray[np.bool_] | None = None
 
-    @property
-    def suspect(self) -> bool:
-        """Whether it is hidden as nobody in particular."""
-        return self.index == 0
-
 
 @dataclass(frozen=True)
 class Identity:
@@ -51,45 +43,9 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Near:
-    """How near an entity of K came in a picture, at its best.
-
-    Attributes:
-        index, name: which entity.
-        score, gamma: what was reached and what is needed [cosine similarity].
-        zoom, turn: how the picture was looked at: times the usual size, and quarter turns anticlockwise.
-    """
-
-    index: int
-    name: str
-    score: float
-    gamma: float
-    zoom: float
-    turn: int
-
-
-@dataclass(frozen=True, eq=False)
-class Evidence:
-    """What an operator sees of how near a miss was; it is never sent.
-
-    Attributes:
-        near: entities of K that came near, the nearest to its Gamma first.
-        heat: [h, w] float32, at each place of the picture by how much the likeliest entity is over its Gamma; -1 where
-            none is within sight of it.
-    """
-
-    near: tuple[Near, ...]
-    heat: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
 class GuardResult:
-    """A [H, W, 3] uint8 with private pixels set to 0, the joint mask M [H, W] bool, and what was found.
-
-    ``evidence`` is what led there, where the guard says so.
-    """
+    """A [H, W, 3] uint8 with private pixels set to 0, the joint mask M [H, W] bool, and what was found."""
 
     masked: NDArray[np.uint8]
     mask: NDArray[np.bool_]
     detections: tuple[Detection, ...]
-    evidence: Evidence | None = None

@@ -19,9 +19,6 @@ from privsc.images.regions import resize_mask
 from privsc.networks.backbone import STAGES, Lite0, load_lite0, weights_digest
 from privsc.networks.letterbox import SIDE, STRIDE, Letterbox, letterbox
 
-COARSE = 32
-"""Stride of the backbone's coarsest map [pixels]."""
-
 
 @dataclass(frozen=True)
 class ImageFeatures:
@@ -54,19 +51,6 @@ class ImageFeatures:
         return resize_mask(fine[:height, :width], (image_size[1], image_size[0]))
 
 
-@dataclass(frozen=True)
-class PatchMap:
-    """Patch features of a picture, without what the mask decoder needs.
-
-    Attributes:
-        patches: [h, w, dim] float32, unit norm.
-        extent: how many patches high and wide the picture is; the last row and column may reach over its edge.
-    """
-
-    patches: NDArray[np.float32]
-    extent: tuple[float, float]
-
-
 class Encoder(Protocol):
     """Any image encoder that can stand for S_alpha. K remembers ``identity``: features of two encoders do not mix."""
 
@@ -76,10 +60,6 @@ class Encoder(Protocol):
 
     def __call__(self, image: NDArray[np.uint8], fill: float = 1.0) -> ImageFeatures:
         """Features of HWC uint8, seen at ``fill`` of the usual size."""
-        ...
-
-    def patches(self, image: NDArray[np.uint8], zoom: float) -> PatchMap:
-        """Patches of HWC uint8 at ``zoom`` times the usual size, with nothing around the picture."""
         ...
 
 
@@ -101,26 +81,11 @@ class Lite0Encoder:
     def __call__(self, image: NDArray[np.uint8], fill: float = 1.0) -> ImageFeatures:
         fitted = letterbox(image, fill=fill)
         maps = self._backbone(fitted.pixels)
-        patches = self._joined(maps, fitted.size)
-        centres = patch_centres(*patches.shape[:2], fitted.scale, image.shape[:2])
-        return ImageFeatures(patches, centres, maps, fitted)
-
-    @torch.no_grad()
-    def patches(self, image: NDArray[np.uint8], zoom: float) -> PatchMap:
-        """Patches of HWC uint8 at ``zoom`` times the usual size; the network sees no more black than it must."""
-        fitted = letterbox(image, round(zoom * SIDE))
-        right, bottom = (-(-side // COARSE) * COARSE for side in fitted.size)
-        square = F.pad(fitted.pixels, (0, max(0, right - fitted.pixels.shape[3]), 0, 0))[:, :, :bottom, :right]
-        square = F.pad(square, (0, 0, 0, bottom - square.shape[2]))
-        maps = self._backbone(square.contiguous(memory_format=torch.channels_last))
-        return PatchMap(self._joined(maps, fitted.size), (fitted.size[1] / STRIDE, fitted.size[0] / STRIDE))
-
-    def _joined(self, maps: dict[int, torch.Tensor], size: tuple[int, int]) -> NDArray[np.float32]:
-        """Patches [h, w, dim] of the maps, as far as the picture of ``size`` (width, height) reaches."""
         coarse = F.interpolate(maps[32], size=maps[16].shape[-2:], mode="bilinear", align_corners=False)
         joined = torch.cat([F.normalize(maps[16], dim=1) * self.FINE, F.normalize(coarse, dim=1)], dim=1)
-        width, height = (-(-side // STRIDE) for side in size)
-        return F.normalize(joined, dim=1)[0, :, :height, :width].permute(1, 2, 0).contiguous().numpy()
+        width, height = (-(-side // STRIDE) for side in fitted.size)
+        patches = F.normalize(joined, dim=1)[0, :, :height, :width].permute(1, 2, 0).contiguous().numpy()
+        return ImageFeatures(patches, patch_centres(height, width, fitted.scale, image.shape[:2]), maps, fitted)
 
 
 def patch_centres(rows: int, columns: int, scale: float, image_size: tuple[int, int]) -> NDArray[np.float32]:

@@ -25,7 +25,7 @@ from torch import nn
 
 from privsc.errors import WeightsError
 from privsc.networks.device import torch_device
-from privsc.networks.image_encoder import ImageFeatures, PatchMap, patch_centres
+from privsc.networks.image_encoder import ImageFeatures, patch_centres
 from privsc.networks.letterbox import STRIDE, letterbox
 from privsc.networks.mask_decoder import Segmenter
 
@@ -63,12 +63,6 @@ class SamEncoder:
         patches = F.normalize(embedding, dim=1)[0, :, :rows, :columns].permute(1, 2, 0).contiguous().numpy()
         centres = patch_centres(rows, columns, fitted.scale, image.shape[:2])
         return ImageFeatures(patches, centres, {STRIDE: embedding}, fitted)
-
-    def patches(self, image: NDArray[np.uint8], zoom: float) -> PatchMap:
-        """Patches of HWC uint8. At a zoom of 1 SAM sees 1024 px a side already: larger ones are not made."""
-        features = self(image, min(1.0, zoom))
-        width, height = features.fitted.size
-        return PatchMap(features.patches, (height / STRIDE, width / STRIDE))
 
 
 class SamDecoder(nn.Module):

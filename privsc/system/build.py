@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from privsc.errors import ConfigError
 
 if TYPE_CHECKING:
-    from privsc.guard.config import GuardConfig
     from privsc.guard.guard import Guard
     from privsc.knowledge.entity import Entity
     from privsc.networks.image_encoder import Encoder
@@ -72,12 +71,12 @@ class Choice:
 
         return load_encoder(self.encoder), load_segmenter()
 
-    def guard(self, config: GuardConfig | None = None) -> Guard:
-        """Algorithm 1 on these networks; without a configuration with normal effort, suspects masked."""
+    def guard(self) -> Guard:
+        """Algorithm 1 on these networks."""
         from privsc.guard.guard import Guard
         from privsc.hints.fit import fit_hint
 
-        return Guard(*self.pair(), fit=fit_hint, config=config)
+        return Guard(*self.pair(), fit=fit_hint)
 
     def recover(self) -> Recovery:
         """The recovery module on the chosen U_theta."""
@@ -126,9 +125,9 @@ class Models:
     recovery: RecoveryLike
 
     @classmethod
-    def load(cls, choice: Choice = DEFAULT, config: GuardConfig | None = None) -> Models:
+    def load(cls, choice: Choice = DEFAULT) -> Models:
         """The networks of a choice; without one the embedded defaults: EfficientNet-Lite0, sam-lite and privsc-mini."""
-        return cls(choice.guard(config), choice.recover())
+        return cls(choice.guard(), choice.recover())
 
     @property
     def names(self) -> dict[str, str | None]:

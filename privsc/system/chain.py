@@ -23,8 +23,7 @@ from phy.frame.assembly import Reception
 from phy.link import Samples, Transmission
 from phy.protocols import Channel, SampleReceiver, Sender
 from privsc.errors import ConfigError, DatabaseError, PayloadError
-from privsc.guard.masking import MaskShape, one_each
-from privsc.guard.verdict import check_found
+from privsc.guard.masking import MaskShape
 from privsc.hints.pose_hint import PoseHint
 from privsc.images import placement
 from privsc.knowledge.detection import Detection, GuardResult
@@ -86,8 +85,6 @@ class Transmitter:
         mask_in_payload: whether M is sent, so that a receiver need not find M̂ in the picture.
         hint: "pose" sends 59 bytes for each region that say how a sample of S_k lies over it (privsc.hints.fit); "none"
             is the paper's.
-        require: names of K, or `any`, without which nothing is sent (privsc.guard.verdict).
-        allow_nothing: whether a picture is sent in which nothing is hidden.
         text_encoder: reads the descriptions of `remove`; None for the embedded default.
     """
 
@@ -104,8 +101,6 @@ class Transmitter:
         send: str = "index",
         mask_in_payload: bool = False,
         hint: str = "pose",
-        require: Sequence[str] = (),
-        allow_nothing: bool = True,
         text_encoder: TextEncoderLike | None = None,
     ):
         check_mode(send, coding, hint)
@@ -113,23 +108,16 @@ class Transmitter:
         self.coding, self.quality, self.shape = coding, quality, MaskShape.parse(mask)
         self.chosen = chosen(database, remove, text_encoder)
         self.as_embedding, self.mask_in_payload, self.hinted = send == "embedding", mask_in_payload, hint == "pose"
-        self.require, self.allow_nothing = tuple(require), allow_nothing
 
     def guarded(self, image: np.ndarray) -> GuardResult:
         """S, [H, W, 3] uint8, to (A, M, detections)."""
         return hide(image, self.guard, self.database, self.shape, self.chosen)
 
     def pack(self, image: np.ndarray, guarded: GuardResult | None = None) -> Packed:
-        """S to the bytes that travel; `guarded` when the guard has seen the image already.
-
-        Raises:
-            NothingFoundError: where what must be found was not.
-        """
+        """S to the bytes that travel; `guarded` when the guard has seen the image already."""
         guarded = self.guarded(image) if guarded is None else guarded
-        check_found(guarded, self.require, self.allow_nothing)
         from_left = sorted(
-            one_each(guarded.detections) if self.as_embedding else guarded.detections,
-            key=lambda detection: detection.box[0],
+            guarded.detections, key=lambda detection: detection.box[0]
         )  # the order recovery reads them in
         indices = tuple(detection.index for detection in from_left)
         masks = [detection.mask for detection in from_left]
@@ -137,7 +125,7 @@ class Transmitter:
         levels = reserve_black(guarded.masked, guarded.mask) if indices and not told else guarded.masked
         state = None
         if self.as_embedding and indices:
-            state = vectors.stacked(indices, self.database.entities())
+            state = np.stack([entity.text_embedding for entity in self.database.by_index(indices)])
         head, body = payload.encode(
             levels,
             () if state is not None else indices,
@@ -173,16 +161,13 @@ class Transmitter:
 
     def _poses(self, image: np.ndarray, detections: Sequence[Detection]) -> list[PoseHint]:
         """A hint for each, none at all where K has no silhouette of somebody."""
-        known = {entity.index: entity for entity in self.database.entities()}
+        entities = self.database.by_index([detection.index for detection in detections])
         poses: list[PoseHint] = []
-        for detection in detections:
-            pose: PoseHint | None
-            if detection.suspect:
-                pose = PoseHint.none(detection.box)
-            elif detection.silhouette is None:
-                pose = self.guard.hint(image, detection.mask, known[detection.index])
+        for detection, entity in zip(detections, entities, strict=True):
+            if detection.silhouette is None:
+                pose = self.guard.hint(image, detection.mask, entity)
             else:  # the hint must not tell a silhouette that the gap hides
-                pose = self.guard.hint(image, detection.silhouette, known[detection.index], detection.mask)
+                pose = self.guard.hint(image, detection.silhouette, entity, detection.mask)
             if pose is None:
                 return []
             poses.append(pose)

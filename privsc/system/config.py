@@ -41,10 +41,6 @@ class RunConfig(BaseModel):
         remove: descriptions of those to hide (privsc.knowledge.selection), everybody of K where there are none.
         mask: shape of what is removed, `silhouette`, `silhouette+N` (N pixels more all round) or `box`
             (privsc.guard.masking).
-        effort: how thoroughly the guard looks, `fast`, `normal` or `thorough` (privsc.guard.config).
-        suspect: what becomes of what nearly matches: `mask`, `refuse` or `send`.
-        require: names of K, or `any`, without which nothing is sent.
-        allow_nothing: whether a picture is sent in which nobody was found.
         eve_class_word: the word Eve knows, None for the class word of what was hidden: the strongest Eve of the paper.
     """
 
@@ -66,10 +62,6 @@ class RunConfig(BaseModel):
     mask_in_payload: bool = False
     remove: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = ()
     mask: str = "silhouette"
-    effort: Literal["fast", "normal", "thorough"] = "normal"
-    suspect: Literal["mask", "refuse", "send"] = "mask"
-    require: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = ()
-    allow_nothing: bool = True
     eve_class_word: Annotated[str, Field(min_length=1, max_length=64)] | None = None
 
     @field_validator("channel")
@@ -90,7 +82,7 @@ class RunConfig(BaseModel):
             raise ValueError(f"choose one of {', '.join(available())}")
         return name
 
-    @field_validator("remove", "require", mode="before")
+    @field_validator("remove", mode="before")
     @classmethod
     def _as_tuple(cls, values: Any) -> Any:
         return tuple(values) if isinstance(values, list) else values

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privsc.errors import EnrolmentError, EntityError
-from privsc.guard.guard import GAMMA, Guard
-from privsc.guard.matching import weakest_match
+from privsc.guard.guard import GAMMA, Guard, weakest_match
 from privsc.guard.strangers import PATCHES, diverse_patches, load_strangers, stranger_scores
 from privsc.images.photo_io import decode_photo, encode_png, strip_photo
 from privsc.knowledge.database import Database
@@ -25,9 +24,8 @@ from privsc.system.build import DEFAULT, Choice
 
 ROUNDS = 2
 """Times that masks and f_k improve one another."""
-FAR, FARTHEST = 0.5, 0.3
-"""An entity is also described as it looks at these shares of its size: prototypes for one that is far away. Out of
-focus or in the blocks of a hard JPEG it resembles the farthest, where the guard looks at half the size."""
+FAR = 0.5
+"""An entity is also described as it looks at this share of its size: a second prototype for one that is far away."""
 
 Progress = Callable[[int, int, str], None]
 """Called as progress(done, total, what)."""
@@ -94,11 +92,11 @@ def _mean(vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     return (total / np.linalg.norm(total)).astype(np.float32)
 
 
-def far_prototype(views: Sequence[_View], encoder: Encoder, fill: float) -> NDArray[np.float32]:
-    """f_k [d] of the same regions in photographs seen at ``fill`` of their size."""
+def far_prototype(views: Sequence[_View], encoder: Encoder) -> NDArray[np.float32]:
+    """f_k [d] of the same regions in photographs seen at half their size."""
     pooled = []
     for view in views:
-        features = encoder(view.image, fill)
+        features = encoder(view.image, FAR)
         pooled.append(pool(features.patches, features.region_weights(view.mask)))
     return _mean(pooled)
 
@@ -167,7 +165,7 @@ def make_entity(
     f_k = _mean([view.f() for view in views])
     word = class_word or "subject"
     prompt = prompt or (f"a photo of the {word} {name}" if class_word else f"a photo of {name}")
-    prototypes = np.stack([f_k, *(far_prototype(views, encoder, fill) for fill in (FAR, FARTHEST))])
+    prototypes = np.stack([f_k, far_prototype(views, encoder)])
     strangers = load_strangers(encoder.identity)
     gamma = calibrate(views, f_k, strangers if len(strangers) else backgrounds(views), encoder.gamma_range)
     samples = tuple(Sample(photo, encode_png(view.mask)) for photo, view in zip(kept, views, strict=True))

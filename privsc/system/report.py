@@ -15,9 +15,7 @@ from matplotlib.patches import Rectangle
 
 from privsc.figure_text import literal_text
 from privsc.files import to_json
-from privsc.guard.config import SHOWN
 from privsc.images.photo_io import encode_png
-from privsc.knowledge.detection import GuardResult
 from privsc.system.trial import Trial
 
 DPI = 130
@@ -37,38 +35,18 @@ def run_files(trial: Trial) -> dict[str, bytes]:
     }
 
 
-def guard_files(guarded: GuardResult, image: np.ndarray | None = None) -> dict[str, bytes]:
-    """The files of `privsc guard`: name to contents; with S, [H, W, 3] uint8, also where the likeness lies."""
+def guard_files(guarded: Any) -> dict[str, bytes]:
+    """The files of `privsc guard`, from a GuardResult."""
     height, width = guarded.mask.shape
     found = [
         {"name": d.name, "score": float(d.score), "box": [int(v) for v in d.box], "index": d.index}
         for d in guarded.detections
     ]
-    figures: dict[str, Any] = {"entities": found, "image_size": [width, height]}
-    files = {"masked.png": encode_png(guarded.masked), "mask.png": encode_png(guarded.mask)}
-    if guarded.evidence is not None:
-        figures["near"] = [
-            {
-                "name": n.name,
-                "score": round(n.score, 4),
-                "gamma": round(n.gamma, 4),
-                "zoom": n.zoom,
-                "turn": 90 * n.turn,
-            }
-            for n in guarded.evidence.near
-        ]
-        if image is not None:
-            files["heat.png"] = encode_png(heat_picture(image, guarded.evidence.heat))
-    return {**files, "guard.json": to_json(figures)}
-
-
-def heat_picture(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """S in grey, [H, W, 3] uint8, redder the nearer a place comes to a Gamma; not at all 0.2 below."""
-    rows = np.arange(image.shape[0]) * heat.shape[0] // image.shape[0]
-    columns = np.arange(image.shape[1]) * heat.shape[1] // image.shape[1]
-    strength = np.clip(1 + heat[rows[:, None], columns] / SHOWN, 0, 1)[..., None]
-    grey = 0.6 * image.mean(axis=-1, keepdims=True) + 40
-    return np.uint8(np.rint((1 - 0.7 * strength) * grey + 0.7 * strength * np.array([255, 40, 0])))
+    return {
+        "masked.png": encode_png(guarded.masked),
+        "mask.png": encode_png(guarded.mask),
+        "guard.json": to_json({"entities": found, "image_size": [width, height]}),
+    }
 
 
 @literal_text()

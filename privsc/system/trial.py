@@ -12,7 +12,6 @@ import numpy as np
 
 from phy.frame.assembly import Reception
 from phy.protocols import Channel, SampleReceiver, Sender
-from privsc.guard.verdict import check_approved
 from privsc.knowledge.detection import GuardResult
 from privsc.system.build import Models
 from privsc.system.chain import Eavesdropper, Receiver, Seen, Sent, Transmitter
@@ -101,8 +100,6 @@ def make_transmitter(database: Knowledge, models: Models, config: RunConfig, lin
         send=config.send,
         mask_in_payload=config.mask_in_payload,
         hint=config.hint,
-        require=config.require,
-        allow_nothing=config.allow_nothing,
     )
 
 
@@ -114,20 +111,16 @@ def send(
     link: Sender | None = None,
     *,
     real: bool = False,
-    approved: np.ndarray | None = None,
 ) -> tuple[Sent, dict[str, float]]:
     """Guard and transmitter; S is [H, W, 3] uint8. Also says how long each took [s].
 
     Args:
         link: the transmitter's; the configuration's where None.
         real: it goes on the air, where the image's number must not depend on the seed.
-        approved: A, [H, W, 3] uint8, as it was looked at; anything else is not sent.
     """
     transmitter = make_transmitter(database, models, config, link or config.link().transmitter())
     start = time.perf_counter()
     guarded = transmitter.guarded(image)
-    if approved is not None:
-        check_approved(image, guarded, approved)
     middle = time.perf_counter()
     sent = transmitter.send(image, guarded, seed=None if real else config.seed)
     return sent, {"guard": middle - start, "transmit": time.perf_counter() - middle}
@@ -140,12 +133,11 @@ def run_trial(
     config: RunConfig,
     stage: Stage = no_stage,
     carrier: Carrier | None = None,
-    approved: np.ndarray | None = None,
 ) -> Trial:
     """S, [H, W, 3] uint8, through the whole chain; `carrier` where no simulated channel carries it."""
     stage("guard and transmitter")
     carrier = carrier or LinkCarrier.simulated(config)
-    sent, seconds = send(image, database, models, config, carrier.transmitter, approved=approved)
+    sent, seconds = send(image, database, models, config, carrier.transmitter)
     return receive_trial(sent, seconds, database, models, config, stage, carrier)
 
 

@@ -21,8 +21,6 @@ COPIES = 2
 """One before the picture and one behind it: in different frames."""
 NOBODY = 0
 """Stands among indices, which begin at 1, where an embedding means no entity."""
-NOBODY_BELOW = 0.5
-"""Length of a received embedding below which it means nobody."""
 RANGE = 4.0
 """Largest value on the air, in units of 1 / sqrt(d): what four standard deviations of a value are."""
 
@@ -36,23 +34,11 @@ def to_bytes(vectors: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def from_bytes(copies: NDArray[np.uint8], ok: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Received bytes [c, n, d] and which of them arrived to î [n, d] of unit norm; zeros where nothing arrived.
-
-    What has less than half of a unit's length was sent as nobody's, and the channel bent it: zeros.
-    """
+    """Received bytes [c, n, d] and which of them arrived to î [n, d] of unit norm; zeros where nothing arrived."""
     values = (copies.astype(np.float32) - 128) * ok
     mean = values.sum(axis=0) / np.maximum(ok.sum(axis=0), 1)
     norm = np.linalg.norm(mean, axis=1, keepdims=True)
-    arrived = np.maximum(ok.any(axis=0).mean(axis=1, keepdims=True), 1e-6)  # share of the values
-    length = norm * RANGE / (127 * np.sqrt(values.shape[2] * arrived))  # of what was sent: 1 for an entity
-    return np.where(length < NOBODY_BELOW, 0, mean / np.maximum(norm, 1e-6)).astype(np.float32)
-
-
-def stacked(indices: Sequence[int], entities: Sequence[Entity]) -> NDArray[np.float32]:
-    """Embeddings [n, d] of the entities of these indices; zeros, which no receiver takes for anybody, for NOBODY."""
-    known = {entity.index: entity.text_embedding for entity in entities}
-    nobody = np.zeros_like(next(iter(known.values())))
-    return np.stack([known.get(index, nobody) for index in indices])
+    return (mean / np.maximum(norm, 1e-6)).astype(np.float32)
 
 
 def nearest(vectors: NDArray[np.float32], entities: Sequence[Entity]) -> tuple[int, ...]:

@@ -45,8 +45,7 @@ class Head:
         coding: one of CODINGS.
         width, height: of A [px].
         body_length: of the whole body [bytes].
-        indices: i, numbers of entities of K, 0 where it is not known whose the region is, one twice where a picture
-            shows an entity twice; empty where the body carries embeddings instead.
+        indices: i, numbers of entities of K; empty where the body carries embeddings instead.
         mask: M as `privsc.transport.outline` codes it, None where the receiver finds M̂ itself.
         boxes: one for each region, where the regions run into one another; else empty.
         regions: how many embeddings the body carries (0 in index mode).
@@ -155,8 +154,8 @@ class Head:
         check_size(self.height, self.width)
         if self.count > MAX_INDICES:
             raise PayloadError(f"a payload carries at most {MAX_INDICES} indices; got {self.count}")
-        if any(not 0 <= k <= MAX_ENTITIES for k in self.indices):
-            raise PayloadError(f"indices must lie in [0, {MAX_ENTITIES}], 0 for nobody known; got {self.indices}")
+        if any(not 1 <= k <= MAX_ENTITIES for k in self.indices) or len(set(self.indices)) != len(self.indices):
+            raise PayloadError(f"indices must differ and lie in [1, {MAX_ENTITIES}]; got {self.indices}")
         if self.regions and not (1 <= self.dim <= MAX_DIM and 1 <= self.copies <= 8):
             raise PayloadError(
                 f"embeddings must have 1 to {MAX_DIM} values in 1 to 8 copies; got {self.dim} in {self.copies}"

@@ -103,10 +103,7 @@ class Operations:
         return {role: every[role] for role in self.roles}
 
     def guarded(self, params: Params, buffers: Buffers) -> Answer:
-        """S to (A, i) as bytes; refused where nobody of K is found, unless allow_nothing.
-
-        params: coding, quality, max_side, allow_nothing (1 or 0). buffers: photo [n] or image [H, W, 3], uint8.
-        """
+        """S to (A, i) as bytes. params: coding, quality, max_side. buffers: photo [n] or image [H, W, 3], uint8."""
         coding, quality = _param(params, "coding", str, "pixels"), _param(params, "quality", int, 80)
         max_side = _param(params, "max_side", int, 640)
         if not MIN_SIDE <= max_side <= MAX_SIDE:
@@ -115,11 +112,7 @@ class Operations:
             _image(buffers, "image") if "image" in buffers else decode_photo(_flat(buffers, "photo"), "photo", max_side)
         )
         assert self.guard is not None
-        allowed = bool(_param(params, "allow_nothing", int, 0))
-        transmitter = Transmitter(
-            self.guard, self.database, None, coding, quality, hint=self.hint, allow_nothing=allowed
-        )
-        packed = transmitter.pack(image)
+        packed = Transmitter(self.guard, self.database, None, coding, quality, hint=self.hint).pack(image)
         found = packed.guarded.detections
         result = {
             "k_digest": packed.k_digest.hex(),

@@ -15,8 +15,7 @@ class guard(worker_block):
     ``original`` (S) and ``masked`` (A) as images.
 
     endpoint: of a worker with the role guard. coding: pixels, webp, avif or jpeg. quality: 1 to 100, of the last three.
-    max_side: [px], larger photographs are scaled down. allow_nothing: send
-    a photograph as it is where nobody of K is found; else it is refused. timeout: [s] for one image.
+    max_side: [px], larger photographs are scaled down. timeout: [s] for one image.
     """
 
     def __init__(
@@ -26,11 +25,9 @@ class guard(worker_block):
         quality: int = 80,
         max_side: int = 640,
         timeout: float = 120.0,
-        allow_nothing: bool = False,
     ):
         worker_block.__init__(self, "privsc guard", "image", endpoint, timeout)
         self.params = {"coding": coding, "quality": int(quality), "max_side": int(max_side)}
-        self.params["allow_nothing"] = int(bool(allow_nothing))
         for port in ("payload", "original", "masked"):
             self.message_port_register_out(pmt.intern(port))
 
@@ -45,10 +42,6 @@ class guard(worker_block):
     def set_max_side(self, value: int) -> None:
         """[px], from the next image on."""
         self.params = {**self.params, "max_side": int(value)}
-
-    def set_allow_nothing(self, value: bool) -> None:
-        """Whether a photograph in which nobody of K is found is sent, from the next image on."""
-        self.params = {**self.params, "allow_nothing": int(bool(value))}
 
     def serve(self, client: WorkerClient, meta: dict, vector: np.ndarray) -> None:
         image_id = int(meta["image_id"])

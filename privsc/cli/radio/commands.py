@@ -9,17 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from privsc.cli.options import (
-    AllowNothingOption,
-    EffortOption,
-    OutOption,
-    RequireOption,
-    SeedOption,
-    SuspectOption,
-    console,
-    number,
-    stages,
-)
+from privsc.cli.options import OutOption, SeedOption, console, number, stages
 from privsc.cli.radio import record as recording
 from privsc.cli.radio.options import (
     ArgsOption,
@@ -128,10 +118,6 @@ def loopback(
     coding: Annotated[str, typer.Option(help="pixels, webp, avif or jpeg.")] = "pixels",
     max_side: Annotated[int, typer.Option(metavar="PX", help="Larger photographs are scaled down to this.")] = 640,
     steps: Annotated[int | None, typer.Option(help="Denoising steps of the recovery.")] = None,
-    effort: EffortOption = "normal",
-    suspect: SuspectOption = "mask",
-    require: RequireOption = None,
-    allow_nothing: AllowNothingOption = False,
 ) -> None:
     """Send a photograph with one radio, receive it with Bob's and Eve's; writes what `privsc run` writes.
 
@@ -142,18 +128,7 @@ def loopback(
     from privsc.system.config import RunConfig
 
     data = read_bytes(image)
-    config = RunConfig.build(
-        channel="radio",
-        seed=seed,
-        codec=codec,
-        coding=coding,
-        max_side=max_side,
-        steps=steps,
-        effort=effort,
-        suspect=suspect,
-        require=tuple(require or ()),
-        allow_nothing=allow_nothing,
-    )
+    config = RunConfig.build(channel="radio", seed=seed, codec=codec, coding=coding, max_side=max_side, steps=steps)
     photo = decode_photo(data, str(image), config.max_side)
     setup = chosen_setup(
         profile,
@@ -174,7 +149,6 @@ def loopback(
     )
 
     from privsc.files import ResultFolder
-    from privsc.guard.config import GuardConfig
     from privsc.knowledge.database import Database
     from privsc.networks.image_encoder import load_encoder
     from privsc.radio.loopback import Air, check_allowed, over_the_air
@@ -188,7 +162,7 @@ def loopback(
         stages() as stage,
     ):
         stage("networks")
-        models = Models.load(config=GuardConfig(config.effort, config.suspect))
+        models = Models.load()
         stage("radios")
         with Air(setup) as air:
             trial, files = over_the_air(photo, db, models, config, air, stage, snr, eve_snr, record)

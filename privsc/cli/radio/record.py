@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from privsc.cli.options import AllowNothingOption, OutOption, SeedOption, console, errors, number, stages
+from privsc.cli.options import OutOption, SeedOption, console, errors, number, stages
 from privsc.cli.radio.options import (
     ArgsOption,
     DcBlockOption,
@@ -50,7 +50,6 @@ def record(
     snr: Annotated[float | None, typer.Option(metavar="DB", help="Es/N0 of virtual radios.")] = None,
     seed: SeedOption = 0,
     codec: Annotated[str, typer.Option(help="Learned codec that carries the pixels.")] = "image8x4",
-    allow_nothing: AllowNothingOption = False,
 ) -> None:
     """Record what Bob's antenna hears as SigMF, with an annotation for each frame that his chain finds.
 
@@ -85,7 +84,7 @@ def record(
     shown = Line()
     try:
         with stages() as stage:
-            sent, config, db = _to_send(image, database, seed, codec, allow_nothing, stage)
+            sent, config, db = _to_send(image, database, seed, codec, stage)
             stage("radios")
             with Air(setup, on_statistics=shown) as air:
                 if sent is not None:
@@ -113,9 +112,7 @@ def record(
     )
 
 
-def _to_send(
-    image: Path | None, database: Path | None, seed: int, codec: str, allow_nothing: bool, stage: Any
-) -> tuple[Any, Any, Any]:
+def _to_send(image: Path | None, database: Path | None, seed: int, codec: str, stage: Any) -> tuple[Any, Any, Any]:
     """(Sent, configuration, K); None each where nothing is sent."""
     if image is None or database is None:
         return None, None, None
@@ -126,7 +123,7 @@ def _to_send(
     from privsc.system.config import RunConfig
     from privsc.system.trial import send
 
-    config = RunConfig.build(channel="radio", seed=seed, codec=codec, allow_nothing=allow_nothing)
+    config = RunConfig.build(channel="radio", seed=seed, codec=codec)
     photo = read_photo(image, config.max_side)
     db = Database.open(database, load_encoder().identity)
     stage("guard and transmitter")

@@ -22,7 +22,7 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import nn
 
 from phy.training.autoencoder import Channel
-from privsc.guard.regions import COVER
+from privsc.guard.guard import COVER
 from privsc.networks.diffusion import CROP, Condition, Model, predict_x0
 from privsc.networks.letterbox import SIDE
 from privsc.networks.mask_decoder import SamLite

@@ -149,7 +149,6 @@ for call in (lambda: encoder.set_codec("x"), lambda: encoder.set_payload_bytes(0
     except Exception as error:
         refused.append(type(error).__name__)
 guard.set_quality(30), guard.set_coding("webp"), guard.set_max_side(99), guard.set_timeout(7)
-guard.set_allow_nothing(True)
 recovery.set_seed(4), recovery.set_class_word("dog"), report.set_snr_db(3), report.set_folder("x")
 sink.set_path("y.png")
 times = [pmt.to_python(t.value) for t in out.tags() if pmt.symbol_to_string(t.key) == "tx_time"]
@@ -162,7 +161,7 @@ print(json.dumps({"sent": [[m["codec"], m["frames_sent"]] for m, _ in messages(s
     got = script(code)
     assert got["sent"] == [["image8x4", 11], ["ae8x8", 5]]
     assert len(got["refused"]) == 10 and got["times"] == 1 and -10 < got["ahead"] <= 0.5
-    assert got["guard"] == {"coding": "webp", "quality": 30, "max_side": 99, "allow_nothing": 1}
+    assert got["guard"] == {"coding": "webp", "quality": 30, "max_side": 99}
     assert got["left"] == ["ae8x8", 2000, 65536, 7, 4, "dog", 3.0, "x", "y.png"]
 
 

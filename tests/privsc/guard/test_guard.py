@@ -10,8 +10,7 @@ from skimage import data
 
 from privsc.datasets.builtin import _encoded, views
 from privsc.errors import EnrolmentError, PhotoError
-from privsc.guard.guard import Guard
-from privsc.guard.matching import spread_points, weakest_match
+from privsc.guard.guard import Guard, spread_points, weakest_match
 from privsc.images.regions import intersection_over_union
 from privsc.networks.image_encoder import load_encoder
 from privsc.networks.mask_decoder import load_segmenter

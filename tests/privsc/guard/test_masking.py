@@ -1,13 +1,11 @@
 """Shape and choice of what is removed."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from privsc.errors import ConfigError, Notice
+from privsc.errors import ConfigError
 from privsc.guard.masking import MaskShape, only, shaped
-from privsc.knowledge.detection import Detection, Evidence, GuardResult, Near
+from privsc.knowledge.detection import Detection, GuardResult
 from privsc.system.config import RunConfig
 from tests.fakes.samples import scene
 
@@ -64,26 +62,6 @@ def test_only_the_chosen_entities_are_hidden(guarded):
     assert (after.mask == before.detections[1].mask).all()
     assert (after.masked[40, 90] == image[40, 90]).all()
     assert not only(image, before, ()).mask.any()
-
-
-def test_what_goes_by_another_name_stays_hidden(guarded):
-    image, before = guarded
-    with pytest.warns(Notice, match="left.*stays hidden|right.*stays hidden"):
-        after = only(image, before, {4})  # not found: one of the two may be it
-    assert (after.mask == before.mask).all() and {d.index for d in after.detections} == {0}
-    near = Evidence((Near(4, "middle", 0.4, 0.5, 1, 0),), np.zeros((8, 12), np.float32))
-    with pytest.warns(Notice, match="left"):
-        after = only(image, replace(before, evidence=near), {4, 5})
-    assert {d.name for d in after.detections} == {"right", "unknown"}
-    clear = replace(before, evidence=Evidence((), near.heat))
-    assert [d.name for d in only(image, clear, {4, 5}).detections] == ["right"]
-
-
-def test_suspects_stay_hidden_whoever_is_chosen(guarded):
-    image, before = guarded
-    doubtful = replace(before.detections[0], index=0, name="unknown")
-    after = only(image, replace(before, detections=(doubtful, before.detections[1])), {3})
-    assert (after.mask == before.mask).all()
 
 
 @pytest.mark.parametrize("text", ["", "circle", "box+", "silhouette-3", "silhouette+1000", "silhouette+1.5", "box box"])
