@@ -176,6 +176,15 @@ class PictureCodeTrainer:
             seen = []
             log(f"{json.dumps(entry)} {pace:.3f} s/step, {max(seconds - self.seconds, 0) / 60:.0f} min left")
 
+    def begin_from(self, model: PictureCode) -> None:
+        """Take the weights of a trained model, the linear code that it corrects included."""
+        if model.config != self.model.config:
+            raise ConfigError(
+                f"picture code: the weights are of sizes {model.config}, the training's {self.model.config}"
+            )
+        for network in (self.model, self.average):
+            network.load_state_dict(model.state_dict())
+
     def save(self) -> None:
         """Write the state to the folder; half a state is never left behind."""
         save_state(self.folder, self.step, self.both, {"adamw": self.optimiser}, self.settings, self.history)

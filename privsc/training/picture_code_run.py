@@ -18,7 +18,7 @@ import torch
 
 from privsc import compute
 from privsc.networks.picture_code import PictureCodeConfig
-from privsc.networks.picture_code_file import save_picture_code
+from privsc.networks.picture_code_file import load_picture_code, save_picture_code
 from privsc.training.picture_code import PictureCodeTrainer, PictureCodeTraining, faster_precision
 from privsc.training.picture_code_data import pet_photos, subject_photos
 from privsc.training.picture_code_points import learn_points, mixed_symbols, points_codec
@@ -52,11 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("photos", type=Path, help="folder laid out as PRIVSC_PHOTOS")
     parser.add_argument("--state", type=Path, required=True, help="folder of the training's state")
     parser.add_argument("--minutes", type=float, required=True, help="of training in all, earlier runs included")
+    parser.add_argument("--start", type=Path, help="weights to begin a new training from (.safetensors)")
     parser.add_argument("--out", type=Path, help="weights to write at the end (.safetensors)")
     parser.add_argument("--codec", type=Path, help="codec of the points to write at the end (picture8x1.npz)")
     parser.add_argument("--curve", type=Path, help="Markdown table to write at the end")
     options = parser.parse_args(arguments)
     trainer = PictureCodeTrainer(options.state, options.photos, PictureCodeConfig(), PictureCodeTraining())
+    if options.start and trainer.step == 0:
+        trainer.begin_from(load_picture_code(options.start).model)
     if options.minutes > 0:
         low, seconds = faster_precision(trainer)
         if os.environ.get(compute.VARIABLE, "auto") in compute.FORMATS:

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from privsc.errors import ConfigError
+from privsc.networks.picture_code import PictureCode, PictureCodeConfig
 from privsc.networks.picture_code_file import load_picture_code
 from privsc.training import picture_code_run
 from privsc.training.picture_code import (
@@ -121,6 +122,17 @@ def test_a_resumed_training_goes_on_as_if_never_stopped(photos, tmp_path):
         assert torch.equal(resumed.both.state_dict()[name], value), name
     with pytest.raises(ConfigError, match="begun with other settings"):
         PictureCodeTrainer(tmp_path / "b", photos, SMALL, PictureCodeTraining(crops=3, side=32))
+
+
+def test_a_new_training_begins_from_trained_weights(photos, tmp_path):
+    trainer = PictureCodeTrainer(tmp_path, photos, SMALL, TINY)
+    trained = small_model(seed=9, stirred=0.05)
+    trainer.begin_from(trained)
+    for network in (trainer.model, trainer.average):
+        assert all(torch.equal(network.state_dict()[name], value) for name, value in trained.state_dict().items())
+    other = PictureCode(PictureCodeConfig(encoder_width=8), *components())
+    with pytest.raises(ConfigError, match="the weights are of sizes"):
+        trainer.begin_from(other)
 
 
 def test_the_faster_precision_is_measured_and_leaves_no_trace(photos, tmp_path):
