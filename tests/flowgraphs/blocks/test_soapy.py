@@ -182,8 +182,8 @@ print(json.dumps({"starts": [h[3] & 1 for h in heads].count(1), "lost": len(head
 def test_a_photograph_crosses_two_radio_programs(driver, programs, photo, worker, tmp_path) -> None:  # noqa: F811
     """tx_soapy.grc to rx_soapy.grc: one capture, Bob's and Eve's images, 17 ppm and a delay between the radios.
 
-    In real time: a busy computer loses samples, and with them a frame or two, whose pixels are concealed. So a quarter of
-    the pixels may be off, and what did not come at all is tried again, three times in all.
+    In real time: a busy computer loses samples, and with them a frame or two, whose pixels are concealed. So a quarter
+    of the pixels may be off, and what did not come at all is tried again, three times in all.
     """
     sent = np.asarray(Image.open(photo))
     x0, y0, x1, y1 = BOX
