@@ -45,8 +45,8 @@ class Look:
 
     @property
     def vague(self) -> bool:
-        """Whether a near match says nothing: turned and small, 12 % of pets come within 0.1 of a Gamma."""
-        return self.zoom < 1 and self.turn != 0
+        """Whether a near match says nothing: in small, another 3 % of pets come within 0.1 of a Gamma."""
+        return self.zoom < 1
 
     def cells(self, chosen: NDArray, shape: tuple[int, int]) -> NDArray:
         """Values of patches [h, w] as a map of the picture itself, turned back, of ``shape``: the nearest of each."""
