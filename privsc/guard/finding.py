@@ -19,6 +19,8 @@ from privsc.knowledge.entity import Entity
 
 COARSE = 144
 """Longer side of the maps in which candidates are compared [cells]."""
+PLAINER = 0.1
+"""By how much another look must be surer than the plain one to come first [cosine similarity]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +74,9 @@ def find(
     candidates, heat = [], np.full(shape, -1, np.float32)
     near: dict[int, Near] = {}
     limits = np.array(gammas, np.float32)[:, None, None]
+    turned = False
     for look in seen if entities else ():
+        turned |= look.zoom >= 1 and look.turn != 0
         similarity = similarities(look.map.patches, entities)  # [K, h, w]
         asked = (similarity >= limits - max(margin, SHOWN)).any(axis=0)
         own = similarity >= nearest_stranger(look.map.patches, strangers, asked) + NEARER
@@ -86,8 +90,16 @@ def find(
                 matched = look.cells(group.matched, shape)
                 patches, excess = look.map.patches[group.matched], group.score - gamma
                 candidates.append(Candidate(entity, group.score, excess, look.zoom, look.turn, matched, patches))
-    candidates.sort(key=lambda c: (c.excess < 0, not c.plain, -c.excess))
+    if turned:
+        candidates = _confirmed(candidates)
+    candidates.sort(key=lambda c: (c.excess < 0, -c.excess - PLAINER * c.plain))
     return candidates, Evidence(tuple(sorted(near.values(), key=lambda n: n.gamma - n.score)), heat)
+
+
+def _confirmed(candidates: list[Candidate]) -> list[Candidate]:
+    """Without those of small turned looks whose entity was not found at its usual size, turned or not."""
+    looked = {c.entity.index for c in candidates if c.zoom >= 1 and c.excess >= 0}
+    return [c for c in candidates if c.zoom >= 1 or not c.turn or c.entity.index in looked]
 
 
 def _at_two_levels(

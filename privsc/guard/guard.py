@@ -120,11 +120,15 @@ class Guard:
         regions: list[Region] = []
         focus = Focus(image, self._encoder, plain)
         for candidate in candidates:
-            before = [r for r in regions if candidate.excess < 0 or r.candidate.entity.index == candidate.entity.index]
             left = candidate.cells.copy()
-            for region in before:
-                left &= ~region.cells
+            most, host = 0, -1
+            for number, region in enumerate(regions):
+                if candidate.excess < 0 or region.candidate.entity.index == candidate.entity.index:
+                    left &= ~region.cells
+                    shared = int((candidate.cells & region.cells).sum())
+                    most, host = max((most, host), (shared, number))
             if left.sum() <= NEW * candidate.cells.sum():
+                regions[host] = focus.joined(regions[host], left)
                 continue
             outlined = self.segmenter if len(regions) < SEGMENTED else None
             sure = candidate.excess >= 0 and not self._verifier.doubtful(candidate.entity, candidate.patches)

@@ -20,8 +20,8 @@ from privsc.networks.letterbox import SIDE, STRIDE
 TURNS = (0, 1, 2, 3)
 LOOKS: dict[str, tuple[tuple[float, tuple[int, ...]], ...]] = {
     "fast": ((1, (0,)), (0.5, TURNS)),
-    "normal": ((1, TURNS), (0.5, (0,)), (3, (0,))),
-    "thorough": ((1, TURNS), (0.5, (0,)), (2, TURNS), (3, (0,)), (5, (0,))),
+    "normal": ((1, TURNS), (0.5, TURNS), (3, (0,))),
+    "thorough": ((1, TURNS), (0.5, TURNS), (2, TURNS), (3, (0,)), (5, (0,))),
 }
 """Of each effort: zooms, and for each the quarter turns. Zoom 1 is the size at which photographs are enrolled."""
 ENLARGED = 2.0

@@ -5,6 +5,8 @@ candidate ──where to look──► crop, turned upright ──S_alpha──�
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -92,6 +94,12 @@ class Focus:
             mask = dilate(mask, round(MARGIN * max(self._size)))
         cells = resize_mask(mask, candidate.cells.shape[::-1])
         return Region(candidate, mask, cells | candidate.cells, points, sure)
+
+    def joined(self, region: Region, cells: NDArray[np.bool_]) -> Region:
+        """A region and the patches of another look at it that it lacks."""
+        if not cells.any():
+            return region
+        return replace(region, mask=region.mask | self._pixels(cells), cells=region.cells | cells)
 
     def _outlined(
         self, candidate: Candidate, box: Box, segmenter: Segmenter

@@ -110,7 +110,7 @@ def test_between_gamma_and_the_margin_is_suspect_and_below_is_nothing():
 
 def test_small_photographs_are_not_enlarged_beyond_twice():
     zooms = [look.zoom for look in looks(np.zeros((300, 400, 3), np.uint8), ColourEncoder(), "thorough")]
-    assert max(zooms) == pytest.approx(2 * 400 / 384) and len(zooms) == len(set(zooms)) + 2 * 3
+    assert max(zooms) == pytest.approx(2 * 400 / 384) and len(zooms) == len(set(zooms)) + 3 * 3
     assert set(LOOKS) == set(EFFORTS)
 
 
