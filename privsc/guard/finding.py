@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from privsc.guard.config import SHOWN
 from privsc.guard.looks import Look
-from privsc.guard.matching import NEARER, Group, groups, nearest_stranger, similarities
+from privsc.guard.matching import NEARER, Group, groups, grown, nearest_stranger, similarities
 from privsc.knowledge.detection import Evidence, Near
 from privsc.knowledge.entity import Entity
 
 COARSE = 144
 """Longer side of the maps in which candidates are compared [cells]."""
+AROUND = 0.15
+"""How far below Gamma patches are hidden that hang together with an entity that was found [cosine similarity]."""
 PLAINER = 0.1
 """By how much another look must be surer than the plain one to come first [cosine similarity]."""
 
@@ -87,7 +89,8 @@ def find(
                 if entity.index not in near or near[entity.index].score < group.score:
                     near[entity.index] = Near(entity.index, entity.name, group.score, gamma, look.zoom, look.turn)
             for group in _at_two_levels(similarity[number], own[number], gamma, 0 if look.vague else margin):
-                matched = look.cells(group.matched, shape)
+                around = grown(group.matched, similarity[number] >= gamma - AROUND)
+                matched = look.cells(around if group.score >= gamma else group.matched, shape)
                 patches, excess = look.map.patches[group.matched], group.score - gamma
                 candidates.append(Candidate(entity, group.score, excess, look.zoom, look.turn, matched, patches))
     if turned:

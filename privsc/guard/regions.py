@@ -90,6 +90,7 @@ class Focus:
             outlined, points = self._outlined(candidate, box, segmenter)
             mask = np.zeros(self._size, bool)
             mask[box[1] : box[3], box[0] : box[2]] = outlined
+            mask |= self._pixels(candidate.cells)
         else:
             mask = dilate(mask, round(MARGIN * max(self._size)))
         cells = resize_mask(mask, candidate.cells.shape[::-1])
