@@ -90,7 +90,7 @@ def find(
                     near[entity.index] = Near(entity.index, entity.name, group.score, gamma, look.zoom, look.turn)
             for group in _at_two_levels(similarity[number], own[number], gamma, 0 if look.vague else margin):
                 around = grown(group.matched, similarity[number] >= gamma - AROUND)
-                matched = look.cells(around if group.score >= gamma else group.matched, shape)
+                matched = look.cells(around if group.score >= gamma and look.zoom >= 1 else group.matched, shape)
                 patches, excess = look.map.patches[group.matched], group.score - gamma
                 candidates.append(Candidate(entity, group.score, excess, look.zoom, look.turn, matched, patches))
     if turned:

@@ -22,6 +22,11 @@ from privsc.networks.image_encoder import Encoder
 SLACK = 0.045
 """How much less likely than the least like of its own photographs an entity may look. Of 22 subjects' photographs held
 out the least like is at 0.002 over its own, of look-alikes the likest at 0.091 below."""
+ALWAYS = 1.1
+"""Likeness that is enough for anybody: photographs that are all but one resemble one another more than the entity
+in any other picture. Of four look-alikes that were named the likest reached 1.04."""
+FAR = 0.5
+"""S_k is held against a region as it looks at this share of its size too."""
 REMEMBERED = 256
 """Entities whose samples stay encoded."""
 
@@ -54,20 +59,22 @@ class Verifier:
     def _of(self, entity: Entity) -> _Known:
         key = (entity.index, entity.name, entity.f_k.tobytes())
         if key not in self._known:
-            samples = [self._patches(*pair) for pair in sample_pairs(entity)]
+            pairs = sample_pairs(entity)
+            near = [self._patches(*pair, 1.0) for pair in pairs]
+            samples = [np.concatenate([n, self._patches(*pair, FAR)]) for n, pair in zip(near, pairs, strict=True)]
             own = [
-                self._likeness(samples[n], entity, samples[:n] + samples[n + 1 :])
+                self._likeness(near[n], entity, samples[:n] + samples[n + 1 :])
                 for n in range(len(samples))
                 if len(samples) > 1
             ]
-            self._known[key] = _Known(samples, min(own, default=None))
+            self._known[key] = _Known(samples, min([*own, ALWAYS]) if own else None)
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
         self._known.move_to_end(key)
         return self._known[key]
 
-    def _patches(self, photo: NDArray[np.uint8], silhouette: NDArray[np.bool_]) -> NDArray[np.float32]:
-        features = self._encoder(photo)
+    def _patches(self, photo: NDArray[np.uint8], silhouette: NDArray[np.bool_], fill: float) -> NDArray[np.float32]:
+        features = self._encoder(photo, fill)
         weights = features.region_weights(silhouette)
         return features.patches[weights >= min(0.5, float(weights.max()))]
 
@@ -76,4 +83,4 @@ class Verifier:
         likest = np.max([(patches @ sample.T).max(axis=1) for sample in samples], axis=0)
         best = np.argsort(-(patches @ entity.f_k))[: max(4, len(patches) // 2)]
         strange = nearest_stranger(patches[None], self._strangers)[0]
-        return float(likest[best].mean() + (likest - strange).mean())
+        return float(likest[best].mean() + (likest - np.maximum(strange, 0)).mean())

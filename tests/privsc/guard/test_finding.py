@@ -133,10 +133,10 @@ class SamplesAsPatches(Verifier):
 
     def __init__(self, samples):
         super().__init__(None, NOBODY)  # type: ignore[arg-type]
-        self.left = list(samples)
+        self.left = [*samples, samples[0]]
 
-    def _patches(self, photo, silhouette):
-        return self.left.pop(0)
+    def _patches(self, photo, silhouette, fill):
+        return self.left.pop(0) if fill == 1 else self.left[0][:0]
 
 
 def test_a_look_alike_is_doubtful_and_the_entity_is_not():
