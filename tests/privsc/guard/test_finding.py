@@ -141,10 +141,10 @@ class SamplesAsPatches(Verifier):
 
 def test_a_look_alike_is_doubtful_and_the_entity_is_not():
     rng = np.random.default_rng(3)
-    parts = np.eye(8, dtype=np.float32)[:4]
+    parts = np.eye(8, dtype=np.float32)[:6]
 
     def view(noise):
-        rows = np.repeat(parts, 3, axis=0) + noise * rng.normal(size=(12, 8)).astype(np.float32)
+        rows = np.repeat(parts, 2, axis=0) + noise * rng.normal(size=(12, 8)).astype(np.float32)
         return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
     f_k = (parts.mean(0) / np.linalg.norm(parts.mean(0))).astype(np.float32)
