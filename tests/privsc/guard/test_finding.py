@@ -150,8 +150,8 @@ def test_a_look_alike_is_doubtful_and_the_entity_is_not():
     f_k = (parts.mean(0) / np.linalg.norm(parts.mean(0))).astype(np.float32)
     known = entity("Red", f_k, 1)
     known = replace(known, samples=known.samples * 3)
-    verifier = SamplesAsPatches([view(0.1) for _ in range(3)])
-    assert not verifier.doubtful(known, view(0.1))
+    verifier = SamplesAsPatches([view(0.03) for _ in range(3)])
+    assert not verifier.doubtful(known, view(0.03))
     assert verifier.doubtful(known, np.tile(f_k, (12, 1)))  # like f_k, like none of its parts
     alone = replace(known, samples=known.samples[:1], name="Once")
-    assert not SamplesAsPatches([view(0.1)]).doubtful(alone, np.tile(f_k, (12, 1)))  # nothing to calibrate on
+    assert not SamplesAsPatches([view(0.03)]).doubtful(alone, np.tile(f_k, (12, 1)))  # nothing to calibrate on
