@@ -23,10 +23,10 @@ from privsc.knowledge.entity import Entity
 from privsc.stats import Figure, mean, share
 from privsc.system.build import DEFAULT, Choice
 
-FIGURES = 6 + 2 * (len(CASES) + 1) + 3 + 3
-UNUSED = 2
+FIGURES = 6 + 2 * (len(CASES) + 1) + 4 + 3
+THIRD = 2
 """Of three training pets the first is a stranger of `privsc train strangers` and the second helped to choose how much
-nearer a match must be (guard.NEARER); this one has set nothing of that, though the mask decoder has learnt from it."""
+nearer a match must be (matching.NEARER); this one chose how far below Gamma is suspect (config.SUSPECT)."""
 
 
 def pet_mask(guard: Guard, pet: Pet, rng: np.random.Generator) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -54,7 +54,7 @@ def evaluate_guard(
     """Identity, what is hidden in altered photographs, false alarms, masks and latency; a figure when it is known.
 
     Args:
-        pets: how many of the pets outside training, and of those that set no threshold; all where None.
+        pets: how many of the pets outside training, and of those that chose the margin; all where None.
     """
     folder, guard = photos_folder(photos), choice.guard(config)
     names = subjects_in(folder, only)
@@ -63,7 +63,7 @@ def evaluate_guard(
         yield from _plain(guard, entities, folder, names)
         yield from _altered(guard, entities, folder, names)
         held_out = list(read_pets(folder, held_out=True))[:pets]
-        yield from _strangers(guard, entities, held_out, list(read_pets(folder))[UNUSED::3][:pets])
+        yield from _strangers(guard, entities, held_out, list(read_pets(folder))[THIRD::3][:pets])
         yield from _masks(guard, held_out)
 
 
@@ -118,18 +118,19 @@ def _covered(guard: Guard, entities: Sequence[Entity], case: str, pictures: Sequ
 
 
 def _strangers(
-    guard: Guard, entities: Sequence[Entity], held_out: Sequence[Pet], unused: Sequence[Pet]
+    guard: Guard, entities: Sequence[Entity], held_out: Sequence[Pet], third: Sequence[Pet]
 ) -> Iterator[Figure]:
     """False alarms on pets: something hidden, and somebody named."""
     masked, named = [], []
-    for number, pet in enumerate([*held_out, *unused]):
+    for number, pet in enumerate([*held_out, *third]):
         detections = guard(pet.image, entities).detections
         masked.append(bool(detections))
         named.append(any(not detection.suspect for detection in detections))
         if number + 1 == len(held_out):
             yield share("strangers masked (pets outside training)", masked)
-    yield share("strangers masked, with pets that set no threshold", masked)
-    yield share("strangers named", named)
+            yield share("strangers named (pets outside training)", named)
+    yield share("strangers masked, with pets that chose the margin", masked)
+    yield share("strangers named, all of these", named)
 
 
 def _masks(guard: Guard, pets: Sequence[Pet]) -> Iterator[Figure]:

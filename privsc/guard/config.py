@@ -9,9 +9,8 @@ from privsc.errors import ConfigError
 EFFORTS = ("fast", "normal", "thorough")
 SUSPECTS = ("mask", "refuse", "send")
 SUSPECT = 0.06
-"""How far below an entity's Gamma a region is still suspect [cosine similarity]. Of 119 pets for training that set no
-threshold 5.0 % are hidden so, at 0.1 already 7.6 %."""
-
+"""How far below an entity's Gamma a region is still suspect [cosine similarity]. Chosen on 119 pets for training, of
+which 5.0 % came so near, 7.6 % within 0.1; of pets outside training more do (`privsc eval guard`)."""
 SHOWN = 0.2
 """How far below Gamma evidence is still kept for an operator [cosine similarity]."""
 

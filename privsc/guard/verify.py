@@ -20,8 +20,8 @@ from privsc.knowledge.samples import sample_pairs
 from privsc.networks.image_encoder import Encoder
 
 SLACK = 0.045
-"""How much less likely than the least like of its own photographs an entity may look. Of 22 subjects' photographs held
-out the least like is at 0.002 over its own, of look-alikes the likest at 0.091 below."""
+"""How much less like S_k than the least like of its own photographs an entity may look. Of eleven subjects' photographs
+held out the least like was 0.002 over its own, of four look-alikes the likest 0.091 below."""
 ALWAYS = 1.1
 """Likeness that is enough for anybody: photographs that are all but one resemble one another more than the entity
 in any other picture. Of four look-alikes that were named the likest reached 1.04."""
