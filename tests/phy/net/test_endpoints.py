@@ -93,7 +93,8 @@ def test_a_name_left_behind_is_taken(runtime):
     left.close()
     context = zmq.Context()
     try:
-        bound(stream_socket(context, zmq.PULL, 4), "ipc://worker")
+        place = bound(stream_socket(context, zmq.PULL, 4), "ipc://worker")
+        assert place == f"ipc://{private_folder() / 'worker'}"
     finally:
         context.destroy(linger=0)
 
