@@ -24,8 +24,8 @@ def forged(lengths: list[int], codec_id: int = AE) -> np.ndarray:
     """Headers of single frames of these payload lengths, one after the other, nothing behind them: [N] complex64."""
     heads = [Header(Kind.BODY, codec_id, 7, 0, 1, length, bytes(8)) for length in lengths]
     packed = np.frombuffer(b"".join(head.pack() for head in heads), np.uint8).reshape(-1, frame.HEADER_BYTES)
-    stub = np.ones((len(heads), 60), np.complex64)
-    return BurstTransmitter(gap=64).stream(np.concatenate([modulate_headers(packed), stub], axis=1))
+    filling = np.ones((len(heads), 60), np.complex64)
+    return BurstTransmitter(gap=64).stream(np.concatenate([modulate_headers(packed), filling], axis=1))
 
 
 def honest(count: int = 6, size: int = 400, codec: str = "image8x4") -> tuple[np.ndarray, np.ndarray]:
